@@ -1,0 +1,125 @@
+"""The contract between language models and everything that uses one.
+
+A LanguageModel turns token ids into logits; a SequenceState is what it remembers of one sequence. Two
+implementations (model/ in PyTorch, engine/ in C++) do not know each other, and nothing above knows which it has.
+No tokenizer, no sampling, no text here.
+
+Seven laws, tested for every implementation in tests/contract/:
+  split      extending by a then b agrees with extending by a+b, for every cut, within a named tolerance
+  batch      extend_many agrees with the loop over extend, within the same tolerance
+  snapshot   restore, then extend: bitwise the same as without the detour
+  isolation  two states interleaved: bitwise equal to each alone
+  repeat     same input, same threads: bitwise the same
+  account    position counts tokens; ContextFull is raised before the state changes
+  cost       nbytes equals HybridConfig.state_nbytes
+There is no trim: recurrent state cannot be cut back. Go back by restoring a snapshot.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mambino.config import HybridConfig
+from mambino.errors import ContextFull, InputError
+
+Int32Array = NDArray[np.int32]
+Float32Array = NDArray[np.float32]
+
+
+class Snapshot(Protocol):
+    """A frozen copy of a state, all layers; restorable into any state of the same model that is large enough."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+
+
+class SequenceState(Protocol):
+    """What a model remembers of one sequence: one slot per layer."""
+
+    @property
+    def position(self) -> int:
+        """Tokens absorbed so far."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that fit."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, all layers; constant over the state's life."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Copy the state; costs the recurrent state plus the keys and values of position tokens."""
+        ...
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Become the snapshot again. Mutates self. Raises InputError if it is another model's or does not fit."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """Token ids in, logits out. V is config.vocab_size."""
+
+    @property
+    def config(self) -> HybridConfig: ...
+
+    def new_state(self, max_tokens: int) -> SequenceState:
+        """An empty state with room for max_tokens. Raises InputError if max_tokens < 1."""
+        ...
+
+    def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        """Absorb tokens and return the logits after the last one.
+
+        Shapes     tokens (T,), T >= 1 -> (V,)
+        Mutates    state
+        Raises     InputError for no tokens or an id outside the vocabulary; ContextFull if they do not fit
+        """
+        ...
+
+    def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
+        """Extend B distinct states at once, each by its own tokens; one pass over the weights serves all.
+
+        Shapes     tokens B x (T_b,) -> (B, V)
+        Mutates    states: all of them, or none if any raises
+        """
+        ...
+
+    def score(self, tokens: Int32Array) -> Float32Array:
+        """Logits after every token, from an empty state; keeps nothing.
+
+        Shapes     (T,) -> (T, V); row t predicts token t+1
+        """
+        ...
+
+
+def check_tokens(tokens: Int32Array, vocab_size: int) -> Int32Array:
+    """Tokens as a contiguous int32 array of shape (T,), T >= 1, every id in [0, vocab_size).
+
+    Raises     InputError that names the first bad id
+    """
+    array = np.asarray(tokens)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(f"[tokens] expected at least one token id in one dimension, got shape {array.shape}")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise InputError(f"[tokens] expected integers, got {array.dtype}")
+    outside = (array < 0) | (array >= vocab_size)
+    if outside.any():
+        index = int(np.argmax(outside))
+        raise InputError(f"[tokens] id {int(array[index])} at position {index} is outside [0, {vocab_size})")
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def check_room(state: SequenceState, num_tokens: int) -> None:
+    """Raises ContextFull if num_tokens more do not fit into state."""
+    if state.position + num_tokens > state.max_tokens:
+        raise ContextFull(
+            f"[context] {num_tokens} more tokens do not fit: {state.position} of {state.max_tokens} are used; "
+            "shorten the text or open a larger context"
+        )

@@ -1,0 +1,57 @@
+// A fixed team of threads that run one job together: spin a little, then sleep.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace mambino {
+
+class ThreadPool {
+  public:
+    // num_threads includes the caller of run; 1 starts no thread.
+    explicit ThreadPool(int num_threads);
+    ~ThreadPool();
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+
+    int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+    // Call body(begin, end) over [0, count) in pieces of at most grain, on all threads; returns when all are done.
+    // Pieces are taken from a shared counter, so a thread whose core is busy elsewhere takes fewer; which thread runs a
+    // piece never changes a result. body must not throw.
+    template <class Body>
+    void parallel_for(int64_t count, int64_t grain, const Body& body) {
+        using Plain = std::remove_reference_t<Body>;
+        run(count, grain, [](const void* context, int64_t begin, int64_t end) {
+            (*static_cast<const Plain*>(context))(begin, end);
+        }, &body);
+    }
+
+  private:
+    using Piece = void (*)(const void* context, int64_t begin, int64_t end);
+
+    void run(int64_t count, int64_t grain, Piece piece, const void* context);
+    void work();
+    void worker_loop();
+
+    std::vector<std::thread> workers_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    bool stop_ = false;
+
+    // The job: written by run before job_ is published; run returns only when every worker has reported back.
+    Piece piece_ = nullptr;
+    const void* context_ = nullptr;
+    int64_t count_ = 0, grain_ = 1;
+    alignas(64) std::atomic<uint64_t> job_{0};
+    alignas(64) std::atomic<int64_t> next_{0};
+    alignas(64) std::atomic<int> pending_{0};
+    std::atomic<int> sleepers_{0};
+};
+
+}  // namespace mambino

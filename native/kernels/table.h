@@ -37,14 +37,15 @@ struct Activations {
     const int32_t* sum16;  // [T][cols / 16]
 };
 
-// y[t][r] = sum_k W[r][k] x[t][k] for row_begin <= r < row_end. y points at row 0 of token 0. scratch: see gemm_scratch.
+// y[t][r] = sum_k W[r][k] x[t][k] for row_begin <= r < row_end. y points at row 0 of token 0. scratch: 64-byte aligned,
+// gemm_scratch_nbytes(w.cols) bytes, for gemv and gemm alike.
 using MatmulKernel = void (*)(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y,
                               int64_t y_stride, uint8_t* scratch);
 
 constexpr int64_t kGemvMaxTokens = 8;   // gemv takes 1..8 tokens; gemm any number
 constexpr int64_t kGemmPanelRows = 32;  // gemm ranges start at multiples of this; the last one may be ragged
 
-// Bytes of scratch that gemm needs for matrices of this width, any type, any ISA.
+// Bytes of scratch that gemv and gemm need for matrices of this width, any type, any ISA.
 size_t gemm_scratch_nbytes(int64_t cols);
 
 // Kernel of one op, with the instruction set it was written for (for `mambino info --kernels`).
@@ -97,27 +98,33 @@ struct KernelTable {
                    const float* c, int64_t bc_stride, int64_t tokens, int64_t head_dim, int64_t state_size, float* state,
                    float* y, int64_t y_stride)> ssm_scan;
 
-    // Attention of one kv head's group of query heads over T tokens against the cache (keys 0 .. position + t).
-    // q, out: [T][q_stride], group * head_dim values each, query heads of this kv head adjacent;
-    // keys, values: float16 [context][kv_stride], this kv head's head_dim values; scratch: attention_scratch floats.
-    Entry<void (*)(const float* q, int64_t q_stride, const uint16_t* keys, const uint16_t* values, int64_t kv_stride,
-                   int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale, float* out,
-                   int64_t out_stride, float* scratch)> attention;
+    // Attention of one kv head's group of query heads for T tokens against the cache: token t sees keys 0 .. position + t,
+    // already stored. q: [T][q_stride], group * head_dim values each (the query heads of this kv head are adjacent); out the
+    // same with out_stride. keys: float16 in blocks of kKeyBlock tokens, element e of key k at
+    // keys[k / kKeyBlock * key_block_stride + e * kKeyBlock + k % kKeyBlock]; values: float16 [context][value_stride].
+    // T * group <= kAttentionQueries; scratch: attention_scratch_floats(head_dim).
+    Entry<void (*)(const float* q, int64_t q_stride, const uint16_t* keys, int64_t key_block_stride, const uint16_t* values,
+                   int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
+                   float* out, int64_t out_stride, float* scratch)> attention;
     // out[k] = float16 of x[k], round to nearest even.
     Entry<void (*)(const float* x, int64_t count, uint16_t* out)> to_float16;
     // Rotate adjacent pairs (2i, 2i+1) of each head in place by position * theta^(-2i / head_dim); cosine, sine: head_dim / 2.
     Entry<void (*)(float* x, int64_t heads, int64_t head_dim, const float* cosine, const float* sine)> rope_pairs;
 };
 
-// Floats of scratch that attention needs for one call.
-size_t attention_scratch_floats(int64_t group, int64_t head_dim);
+constexpr int64_t kKeyBlock = 16;           // tokens a block of cached keys
+constexpr int64_t kAttentionQueries = 128;  // token x head pairs of one attention call
+size_t attention_scratch_floats(int64_t head_dim);
 
 // The best kernels for isa; ops without a fast form keep the next lower one. Throws Error if the machine lacks isa.
 KernelTable kernel_table(Isa isa);
 // The best instruction set of this machine.
 Isa best_isa();
 
-// One per op folder and instruction set: overwrite the entries it serves.
+// One per op folder and instruction set: overwrite the entries it serves. quant serves decode_row and quantize_q8.
+void fill_quant_reference(KernelTable&);
+void fill_quant_avx2(KernelTable&);
+void fill_quant_avx512(KernelTable&);
 void fill_gemv_reference(KernelTable&);
 void fill_gemv_avx2(KernelTable&);
 void fill_gemv_avx512(KernelTable&);

@@ -1,0 +1,81 @@
+// Reference matrix products for many tokens: rows decoded to integers (or floats) once, then plain loops over tokens.
+#include <cstring>
+#include <utility>
+
+#include "kernels/table.h"
+#include "quant/decode.h"
+
+namespace mambino {
+
+size_t gemm_scratch_nbytes(int64_t cols) {
+    // A panel of kGemmPanelRows rows as bytes or a slice of it as float32, its scales, and gemv's copy of the
+    // activations (at most kGemvMaxTokens tokens); padded for whole vectors.
+    return static_cast<size_t>(cols + 512) * 64 + 65536;
+}
+
+namespace {
+
+struct Blocks {
+    const Block32* of_row;
+    int64_t count;
+};
+
+double dot_row(const Blocks& row, const Activations& x, int64_t token) {
+    double sum = 0;
+    const int8_t* q8 = x.q8 + token * x.cols;
+    const int32_t* sum16 = x.sum16 + token * x.cols / 16;
+    for (int64_t b = 0; b < row.count; ++b) {
+        const Block32& w = row.of_row[b];
+        double block_sum = 0;
+        for (int half = 0; half < 2; ++half) {
+            int dot = 0;
+            for (int i = half * 16; i < half * 16 + 16; ++i) dot += w.q[i] * q8[b * 32 + i];
+            block_sum += static_cast<double>(w.scale[half]) * dot - static_cast<double>(w.min) * sum16[b * 2 + half];
+        }
+        sum += block_sum * static_cast<double>(x.scale[token * row.count + b]);
+    }
+    return sum;
+}
+
+template <int type>
+void gemm_quantized(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y,
+                    int64_t y_stride, uint8_t* scratch) {
+    auto* blocks = reinterpret_cast<Block32*>(scratch);
+    for (int64_t r = row_begin; r < row_end; ++r) {
+        for (int64_t b = 0; b < w.cols / 32; ++b) blocks[b] = unpack_block32(static_cast<DType>(type), w.row(r), b);
+        for (int64_t t = 0; t < x.tokens; ++t) y[t * y_stride + r] = static_cast<float>(dot_row({blocks, w.cols / 32}, x, t));
+    }
+}
+
+template <int type>
+void gemm_float(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
+                uint8_t* scratch) {
+    auto* row = reinterpret_cast<float*>(scratch);
+    for (int64_t r = row_begin; r < row_end; ++r) {
+        decode_row_reference(static_cast<DType>(type), w.row(r), w.cols, row);
+        for (int64_t t = 0; t < x.tokens; ++t) {
+            double sum = 0;
+            for (int64_t k = 0; k < w.cols; ++k)
+                sum += static_cast<double>(row[k]) * static_cast<double>(x.values[t * x.values_stride + k]);
+            y[t * y_stride + r] = static_cast<float>(sum);
+        }
+    }
+}
+
+template <int type>
+void fill_type(KernelTable& table) {
+    constexpr bool is_float = dtype_info(static_cast<DType>(type)).is_float;
+    table.gemm[type].set(is_float ? gemm_float<type> : gemm_quantized<type>, Isa::kReference);
+    table.gemm_float[type].set(gemm_float<type>, Isa::kReference);
+}
+
+template <int... types>
+void fill_types(KernelTable& table, std::integer_sequence<int, types...>) {
+    (fill_type<types>(table), ...);
+}
+
+}  // namespace
+
+void fill_gemm_reference(KernelTable& table) { fill_types(table, std::make_integer_sequence<int, kNumDTypes>{}); }
+
+}  // namespace mambino

@@ -1,0 +1,97 @@
+"""Ready-made tokenizer specs on disk, keyed by a hash of what they were read from.
+
+Reading back costs a fraction of parsing the source, and never executes anything: one JSON head, one int32 block.
+A damaged file is ignored and replaced; a folder that cannot be written is no error, only slower next time.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec
+
+_MAGIC = b"mambino tokenizer 1\n"  # the number changes whenever the layout or the meaning of a spec does
+_SIZES = struct.Struct("<QQQ")  # bytes of head, number of tokens, number of merges
+
+
+def content_key(parts: Iterable[bytes | memoryview]) -> str:
+    """A name that changes with any byte of parts, or with where one part ends."""
+    digest = hashlib.sha256(_MAGIC)
+    for part in parts:
+        digest.update(struct.pack("<Q", len(part)))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def cached_spec(cache_dir: Path | None, key: str, make: Callable[[], BpeSpec]) -> BpeSpec:
+    """The spec stored under key, or a new one from make, stored for the next time. None means no cache."""
+    if cache_dir is None:
+        return make()
+    path = cache_dir / "tokenizers" / f"{key}.bin"
+    spec = _read(path)
+    if spec is None:
+        spec = make()
+        with contextlib.suppress(OSError):  # read-only or full: the cache is a convenience
+            _write(path, spec)
+    return spec
+
+
+def _read(path: Path) -> BpeSpec | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    body = memoryview(content)[len(_MAGIC) + 32 :]
+    if not content.startswith(_MAGIC) or content[len(_MAGIC) : len(_MAGIC) + 32] != hashlib.sha256(body).digest():
+        return None
+    return _unpack(body)
+
+
+def _write(path: Path, spec: BpeSpec) -> None:
+    body = _pack(spec)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _pack(spec: BpeSpec) -> bytes:
+    head = {
+        "tokens": spec.tokens,
+        "added": [asdict(token) for token in spec.added],
+        "normalizer": spec.normalizer,
+        "pre_tokenizer": spec.pre_tokenizer,
+        "options": asdict(spec.options),
+    }
+    text = json.dumps(head).encode()
+    sizes = _SIZES.pack(len(text), len(spec.ids), len(spec.merges))
+    return b"".join((sizes, text, spec.ids.astype("<i4").tobytes(), spec.merges.astype("<i4").tobytes()))
+
+
+def _unpack(body: memoryview) -> BpeSpec:
+    head_nbytes, num_tokens, num_merges = _SIZES.unpack_from(body)
+    head = json.loads(bytes(body[_SIZES.size : _SIZES.size + head_nbytes]))
+    numbers = np.frombuffer(body[_SIZES.size + head_nbytes :], dtype="<i4").astype(np.int32, copy=False)
+    return BpeSpec(
+        tokens=head["tokens"],
+        ids=numbers[:num_tokens],
+        merges=numbers[num_tokens : num_tokens + 2 * num_merges].reshape(num_merges, 2),
+        added=tuple(AddedToken(**token) for token in head["added"]),
+        normalizer=head["normalizer"],
+        pre_tokenizer=head["pre_tokenizer"],
+        options=BpeOptions(**head["options"]),
+    )

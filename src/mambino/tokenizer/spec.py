@@ -1,0 +1,139 @@
+"""A byte-level BPE tokenizer as a value, and the `tokenizers` objects made of it.
+
+Knows nothing of files: files.py reads specs from tokenizer.json and GGUF, cache.py keeps them. Start at BpeSpec.
+"""
+
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+from tokenizers import models
+
+from mambino.errors import FormatError, Unsupported
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedToken:
+    """A token that is found in text before the pre-tokenizer runs; the flags are tokenizer.json's."""
+
+    text: str
+    id: int
+    special: bool
+    normalized: bool = False
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+
+    @property
+    def is_control(self) -> bool:
+        """Whether text may only mean this token when the caller asks for it (parse_special).
+
+        Every special token, and every one that looks like markup: several model families mark <think> or
+        <tool_call> as ordinary added tokens, and a user's text must not be able to close a turn or open a call.
+        """
+        return self.special or (self.text[:1] + self.text[-1:]) in ("<>", "[]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BpeOptions:
+    """The switches of the BPE model, as tokenizer.json names them."""
+
+    ignore_merges: bool = False
+    unk_token: str | None = None
+    continuing_subword_prefix: str | None = None
+    end_of_word_suffix: str | None = None
+    fuse_unk: bool = False
+    byte_fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BpeSpec:
+    """Everything that decides ids.
+
+    Shapes     tokens T strings; ids (T,) their token ids; merges (M, 2) pairs of indices into tokens, best first
+    Units      normalizer and pre_tokenizer are the objects of tokenizer.json
+    """
+
+    tokens: list[str]
+    ids: NDArray[np.int32]
+    merges: NDArray[np.int32]
+    added: tuple[AddedToken, ...]
+    normalizer: Json | None
+    pre_tokenizer: Json | None
+    options: BpeOptions = field(default_factory=BpeOptions)
+
+
+def merge_indices(tokens: list[str], merges: Iterable[tuple[str, str]], options: BpeOptions) -> NDArray[np.int32]:
+    """Merges as (M, 2) indices into tokens.
+
+    Raises     FormatError for a merge whose parts or whose result are not tokens
+    """
+    index_of = {token: index for index, token in enumerate(tokens)}
+    prefix = options.continuing_subword_prefix or ""
+    pairs: list[tuple[int, int]] = []
+    for left, right in merges:
+        try:
+            pairs.append((index_of[left], index_of[right]))
+            index_of[left + right.removeprefix(prefix)]
+        except KeyError as missing:
+            raise FormatError(
+                f"[tokenizer] merge {len(pairs)} ({left!r} + {right!r}): {missing.args[0]!r} is not in the vocabulary; "
+                "the file is damaged, fetch it again"
+            ) from None
+    return np.asarray(pairs, dtype=np.int32).reshape(-1, 2)
+
+
+def build_model(spec: BpeSpec) -> models.BPE:
+    """The BPE model; half of the time that opening a tokenizer takes is spent here."""
+    letters = np.array([*spec.tokens, None], dtype=object)[:-1]  # None keeps NumPy from making a string array
+    merges = list(zip(letters[spec.merges[:, 0]].tolist(), letters[spec.merges[:, 1]].tolist(), strict=True))
+    vocabulary = dict(zip(spec.tokens, spec.ids.tolist(), strict=True))
+    if len(vocabulary) != len(spec.tokens):
+        raise FormatError("[tokenizer] the vocabulary lists a token twice; the file is damaged, fetch it again")
+    chosen = {name: value for name, value in asdict(spec.options).items() if value is not None}
+    return models.BPE(vocab=vocabulary, merges=merges, **chosen)
+
+
+def build_encoder(spec: BpeSpec, model: models.BPE, *, with_control: bool) -> tokenizers.Tokenizer:
+    """An encoder over model (shared, not copied) that knows all added tokens, or only those that are plain text."""
+    empty_model = {"type": "BPE", "vocab": {}, "merges": []}
+    skeleton: Json = {"version": "1.0", "added_tokens": [], "model": empty_model, "decoder": None}
+    skeleton |= {"normalizer": spec.normalizer, "pre_tokenizer": spec.pre_tokenizer}
+    skeleton |= {"truncation": None, "padding": None, "post_processor": None}
+    try:
+        encoder = tokenizers.Tokenizer.from_str(json.dumps(skeleton))
+    except Exception as error:  # the library raises nothing more exact for a component it does not know
+        raise Unsupported(
+            f"[tokenizer] the tokenizers library ({tokenizers.__version__}) refuses the normalizer "
+            f"or pre-tokenizer: {error}; a newer version of it may know them"
+        ) from error
+    encoder.model = model
+    chosen = sorted((token for token in spec.added if with_control or not token.is_control), key=lambda token: token.id)
+    for special, run in itertools.groupby(chosen, key=lambda token: token.special):
+        add = encoder.add_special_tokens if special else encoder.add_tokens
+        add([_handle(token) for token in run])  # one call a run: every call rebuilds the search automaton
+    for token in chosen:
+        found = encoder.token_to_id(token.text)
+        if with_control and found != token.id:
+            raise FormatError(
+                f"[tokenizer] added token {token.text!r}: expected id {token.id}, the vocabulary gives {found}; "
+                "the tokenizer files do not belong together"
+            )
+    return encoder
+
+
+def _handle(token: AddedToken) -> tokenizers.AddedToken:
+    return tokenizers.AddedToken(
+        token.text,
+        special=token.special,
+        normalized=token.normalized,
+        single_word=token.single_word,
+        lstrip=token.lstrip,
+        rstrip=token.rstrip,
+    )

@@ -1,0 +1,164 @@
+// The Python module: weights as views, an engine, states. The only folder that includes nanobind.
+//
+// Arrays come in as views and must outlive the engine (engine/native.py holds them). Every forward pass runs without the GIL.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include "base/check.h"
+#include "nn/engine.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace mambino {
+namespace {
+
+using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Tokens = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+DType dtype_named(const std::string& name) {
+    for (int i = 0; i < kNumDTypes; ++i)
+        if (name == kDTypes[i].name) return static_cast<DType>(i);
+    throw Error(concat("[engine] no kernels for weights of type ", name));
+}
+
+Isa isa_named(const std::string& name) {
+    if (name == "best") return best_isa();
+    for (const Isa isa : {Isa::kReference, Isa::kAvx2, Isa::kAvx512})
+        if (name == isa_name(isa)) return isa;
+    throw Error(concat("[engine] unknown instruction set ", name, "; expected best, reference, avx2 or avx512"));
+}
+
+Matrix make_matrix(const std::string& type, int64_t rows, int64_t cols, const Bytes& data) {
+    const Matrix matrix{dtype_named(type), rows, cols, data.data()};
+    const DTypeInfo& info = dtype_info(matrix.type);
+    check(rows > 0 && cols > 0 && cols % info.block_size == 0, "[engine] a ", type, " matrix cannot have shape (", rows, ", ", cols, ")");
+    check(static_cast<int64_t>(data.size()) == rows * row_nbytes(matrix.type, cols), "[engine] a ", type, " matrix of shape (", rows,
+          ", ", cols, ") needs ", rows * row_nbytes(matrix.type, cols), " bytes, got ", data.size());
+    return matrix;
+}
+
+const float* vector_of(const Floats& values, int64_t size, const char* name) {
+    check(static_cast<int64_t>(values.size()) == size, "[engine] ", name, ": expected ", size, " values, got ", values.size());
+    return values.data();
+}
+
+void add_mamba(Weights& w, const Floats& norm, int64_t heads, int64_t head_dim, int64_t state_size, int64_t groups, int64_t conv_width,
+               float dt_low, float dt_high, const Matrix& in_proj, const Matrix& out_proj, const Floats& conv_weight,
+               const Floats& conv_bias, const Floats& a, const Floats& d, const Floats& dt_bias, const Floats& gate_norm) {
+    MambaLayer m{heads, head_dim, state_size, groups, conv_width, dt_low, dt_high, in_proj, out_proj, nullptr, nullptr,
+                 nullptr, nullptr, nullptr, nullptr};
+    m.conv_weight = vector_of(conv_weight, m.channels() * conv_width, "conv1d.weight");
+    m.conv_bias = vector_of(conv_bias, m.channels(), "conv1d.bias");
+    m.a = vector_of(a, heads, "a");
+    m.d = vector_of(d, heads, "D");
+    m.dt_bias = vector_of(dt_bias, heads, "dt_bias");
+    m.gate_norm = vector_of(gate_norm, m.inner_size(), "mixer.norm.weight");
+    w.layers.push_back({vector_of(norm, w.hidden, "norm.weight"), m});
+}
+
+void add_attention(Weights& w, const Floats& norm, int64_t heads, int64_t kv_heads, int64_t head_dim, float rope_theta,
+                   const Matrix& q, const Matrix& k, const Matrix& v, const Matrix& out) {
+    w.layers.push_back({vector_of(norm, w.hidden, "norm.weight"), AttentionLayer{heads, kv_heads, head_dim, rope_theta, q, k, v, out}});
+}
+
+void add_mlp(Weights& w, const Floats& norm, const Matrix& up, const Matrix& down, const Matrix* gate) {
+    w.layers.push_back({vector_of(norm, w.hidden, "norm.weight"), MlpLayer{gate != nullptr, gate ? *gate : up, up, down}});
+}
+
+void extend_many(Engine& engine, const std::vector<SequenceState*>& states, const std::vector<Tokens>& tokens, Logits out) {
+    check(states.size() == tokens.size() && states.size() == out.shape(0) &&
+              static_cast<int64_t>(out.shape(1)) == engine.weights().vocab,
+          "[engine] states, tokens and logits differ in number");
+    std::vector<std::span<const int32_t>> spans;
+    for (const Tokens& one : tokens) spans.emplace_back(one.data(), one.size());
+    float* data = out.data();
+    nb::gil_scoped_release released;
+    engine.extend(states, spans, data);
+}
+
+void score(Engine& engine, const Tokens& tokens, Logits out) {
+    check(tokens.size() == out.shape(0) && static_cast<int64_t>(out.shape(1)) == engine.weights().vocab,
+          "[engine] tokens and logits differ in number");
+    const std::span<const int32_t> span(tokens.data(), tokens.size());
+    float* data = out.data();
+    nb::gil_scoped_release released;
+    engine.score(span, data);
+}
+
+// Op -> the instruction set of the kernel that serves it; one entry per weight type for products.
+nb::dict kernel_names(const std::string& isa) {
+    const KernelTable table = kernel_table(isa_named(isa));
+    nb::dict names;
+    for (int i = 0; i < kNumDTypes; ++i) {
+        const std::string type = kDTypes[i].name;
+        names[("gemv." + type).c_str()] = isa_name(table.gemv[i].isa);
+        names[("gemm." + type).c_str()] = isa_name(table.gemm[i].isa);
+    }
+    names["quantize_q8"] = isa_name(table.quantize_q8.isa);
+    names["rms_norm"] = isa_name(table.rms_norm.isa);
+    names["gated_group_norm"] = isa_name(table.gated_group_norm.isa);
+    names["relu2"] = isa_name(table.relu2.isa);
+    names["swiglu"] = isa_name(table.swiglu.isa);
+    names["conv_silu"] = isa_name(table.conv_silu.isa);
+    names["ssm_scan"] = isa_name(table.ssm_scan.isa);
+    names["attention"] = isa_name(table.attention.isa);
+    return names;
+}
+
+}  // namespace
+}  // namespace mambino
+
+NB_MODULE(_native, module) {
+    using namespace mambino;
+    nb::set_leak_warnings(false);
+    module.attr("BUILD_ID") = MAMBINO_BUILD_ID;
+    nb::exception<Error>(module, "NativeError");
+    nb::exception<ContextFullError>(module, "NativeContextFull");
+
+    module.def("best_isa", [] { return isa_name(best_isa()); });
+    module.def("kernel_names", kernel_names, "isa"_a);
+
+    nb::class_<Matrix>(module, "Matrix")
+        .def("__init__", [](Matrix* self, const std::string& type, int64_t rows, int64_t cols, const Bytes& data) {
+            new (self) Matrix(make_matrix(type, rows, cols, data));
+        }, "type"_a, "rows"_a, "cols"_a, "data"_a);
+
+    nb::class_<Weights>(module, "Weights")
+        .def("__init__", [](Weights* self, int64_t hidden, int64_t vocab, float norm_eps, const Matrix& embeddings, const Matrix& head,
+                            const Floats& final_norm) {
+            new (self) Weights{hidden, vocab, norm_eps, embeddings, head, vector_of(final_norm, hidden, "norm_f.weight"), {}};
+        }, "hidden"_a, "vocab"_a, "norm_eps"_a, "embeddings"_a, "head"_a, "final_norm"_a)
+        .def("add_mamba", add_mamba, nb::kw_only(), "norm"_a, "heads"_a, "head_dim"_a, "state_size"_a, "groups"_a, "conv_width"_a,
+             "dt_low"_a, "dt_high"_a, "in_proj"_a, "out_proj"_a, "conv_weight"_a, "conv_bias"_a, "a"_a, "d"_a, "dt_bias"_a, "gate_norm"_a)
+        .def("add_attention", add_attention, nb::kw_only(), "norm"_a, "heads"_a, "kv_heads"_a, "head_dim"_a, "rope_theta"_a, "q"_a,
+             "k"_a, "v"_a, "out"_a)
+        .def("add_mlp", add_mlp, nb::kw_only(), "norm"_a, "up"_a, "down"_a, "gate"_a.none());
+
+    nb::class_<StateSnapshot>(module, "Snapshot")
+        .def_ro("position", &StateSnapshot::position)
+        .def_prop_ro("nbytes", &StateSnapshot::nbytes);
+
+    nb::class_<SequenceState>(module, "SequenceState")
+        .def_prop_ro("position", &SequenceState::position)
+        .def_prop_ro("max_tokens", &SequenceState::max_tokens)
+        .def_prop_ro("nbytes", &SequenceState::nbytes)
+        .def("snapshot", &SequenceState::snapshot, nb::call_guard<nb::gil_scoped_release>())
+        .def("restore", &SequenceState::restore, "snapshot"_a, nb::call_guard<nb::gil_scoped_release>());
+
+    nb::class_<Engine>(module, "Engine")
+        .def("__init__", [](Engine* self, const Weights& weights, const std::string& isa, int threads, bool float_activations) {
+            new (self) Engine(weights, isa_named(isa), threads, float_activations);
+        }, "weights"_a, "isa"_a, "threads"_a, "float_activations"_a)
+        .def_prop_ro("threads", &Engine::num_threads)
+        .def("new_state", [](const Engine& engine, int64_t max_tokens) {
+            return std::make_unique<SequenceState>(engine.weights(), max_tokens);
+        }, "max_tokens"_a)
+        .def("extend_many", extend_many, "states"_a, "tokens"_a, "out"_a.noconvert())
+        .def("score", score, "tokens"_a, "out"_a.noconvert());
+}

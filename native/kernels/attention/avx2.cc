@@ -1,0 +1,9 @@
+// attention with AVX2 vectors.
+#include "kernels/attention/vector.h"
+#include "kernels/simd/avx2.h"
+
+namespace mambino {
+
+void fill_attention_avx2(KernelTable& table) { Attention<Avx2>::fill(table, Isa::kAvx2); }
+
+}  // namespace mambino

@@ -1,0 +1,9 @@
+// attention with AVX-512 vectors.
+#include "kernels/attention/vector.h"
+#include "kernels/simd/avx512.h"
+
+namespace mambino {
+
+void fill_attention_avx512(KernelTable& table) { Attention<Avx512>::fill(table, Isa::kAvx512); }
+
+}  // namespace mambino

@@ -1,0 +1,48 @@
+// Softmax attention for one query at a time, in two passes over the scores: what the fast paths must equal.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "base/fp16.h"
+#include "kernels/table.h"
+
+namespace mambino {
+namespace {
+
+void attention(const float* q, int64_t q_stride, const uint16_t* keys, int64_t key_block_stride, const uint16_t* values,
+               int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
+               float* out, int64_t out_stride, float*) {
+    std::vector<float> scores(static_cast<size_t>(position + tokens));
+    std::vector<double> sums(static_cast<size_t>(head_dim));
+    for (int64_t query = 0; query < tokens * group; ++query) {
+        const int64_t t = query / group, visible = position + t + 1;
+        const float* q_head = q + t * q_stride + query % group * head_dim;
+        float* out_head = out + t * out_stride + query % group * head_dim;
+        for (int64_t k = 0; k < visible; ++k) {
+            const uint16_t* key = keys + k / kKeyBlock * key_block_stride + k % kKeyBlock;
+            float dot = 0.0f;
+            for (int64_t e = 0; e < head_dim; ++e) dot += q_head[e] * fp16_to_float(key[e * kKeyBlock]);
+            scores[k] = dot * scale;
+        }
+        const float top = *std::max_element(scores.begin(), scores.begin() + visible);
+        double total = 0.0;
+        std::fill(sums.begin(), sums.end(), 0.0);
+        for (int64_t k = 0; k < visible; ++k) {
+            const double weight = std::exp(static_cast<double>(scores[k] - top));
+            total += weight;
+            for (int64_t e = 0; e < head_dim; ++e) sums[e] += weight * fp16_to_float(values[k * value_stride + e]);
+        }
+        for (int64_t e = 0; e < head_dim; ++e) out_head[e] = static_cast<float>(sums[e] / total);
+    }
+}
+
+}  // namespace
+
+size_t attention_scratch_floats(int64_t head_dim) {
+    constexpr size_t kTile = 64, kQueries = kAttentionQueries + 4;  // see attention/vector.h: keys, values, scores, sums, top, total
+    return 2 * kTile * head_dim + kQueries * (kTile + head_dim + 2);
+}
+
+void fill_attention_reference(KernelTable& table) { table.attention.set(attention, Isa::kReference); }
+
+}  // namespace mambino

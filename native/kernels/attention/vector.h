@@ -1,0 +1,169 @@
+// Blocked softmax attention for any vector type of kernels/simd; avx2.cc and avx512.cc are instances.
+//
+// Keys pass in tiles of kTile: decoded to float32 once, scored against all queries of the call, folded into a running softmax
+// (maximum, total and weighted values per query, rescaled when the maximum grows), so memory does not grow with the context.
+// Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/simd/exp.h"
+#include "kernels/table.h"
+
+namespace mambino {
+
+template <class V>
+struct Attention {
+    using Reg = typename V::Reg;
+    using Kernel = decltype(KernelTable::attention.run);
+    static constexpr int64_t kLanes = V::kLanes;
+    static constexpr int64_t kTile = 64;    // keys
+    static constexpr int64_t kQueries = 4;  // queries that share each load of a key or value
+    static constexpr float kHidden = -std::numeric_limits<float>::infinity();
+    static_assert(kTile % kKeyBlock == 0 && kTile % (V::kKeyRegs * kLanes) == 0 && kKeyBlock % kLanes == 0);
+
+    static inline Kernel fallback = nullptr;
+
+    // Views into the caller's scratch.
+    struct Work {
+        float *keys, *values;     // [head_dim][kTile], [kTile][head_dim]
+        float *scores, *sums;     // [query][kTile], [query][head_dim]
+        float *top, *total;       // [query]
+        Work(float* scratch, int64_t head_dim)
+            : keys(scratch), values(keys + kTile * head_dim), scores(values + kTile * head_dim),
+              sums(scores + (kAttentionQueries + kQueries) * kTile), top(sums + (kAttentionQueries + kQueries) * head_dim),
+              total(top + kAttentionQueries + kQueries) {}
+    };
+
+    static void attention(const float* q, int64_t q_stride, const uint16_t* keys, int64_t key_block_stride, const uint16_t* values,
+                          int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
+                          float* out, int64_t out_stride, float* scratch) {
+        if (head_dim % kLanes) {
+            fallback(q, q_stride, keys, key_block_stride, values, value_stride, position, tokens, group, head_dim, scale, out,
+                     out_stride, scratch);
+            return;
+        }
+        const Work work(scratch, head_dim);
+        const int64_t queries = tokens * group, context = position + tokens;
+        for (int64_t i = 0; i < queries * head_dim; ++i) work.sums[i] = 0.0f;
+        for (int64_t i = 0; i < queries; ++i) work.top[i] = kHidden, work.total[i] = 0.0f;
+
+        for (int64_t first = 0; first < context; first += kTile) {
+            const int64_t count = context - first < kTile ? context - first : kTile;
+            decode_tile(keys + first / kKeyBlock * key_block_stride, key_block_stride, values + first * value_stride, value_stride,
+                        count, head_dim, work);
+            for (int64_t begin = 0; begin < queries; begin += kQueries) {
+                const int64_t width = queries - begin < kQueries ? queries - begin : kQueries;
+                const float* heads[kQueries];
+                for (int64_t i = 0; i < kQueries; ++i) {  // a ragged tile repeats its last query
+                    const int64_t query = begin + (i < width ? i : width - 1);
+                    heads[i] = q + query / group * q_stride + query % group * head_dim;
+                }
+                score_tile(heads, head_dim, work.keys, work.scores + begin * kTile);
+                for (int64_t query = begin; query < begin + width; ++query)
+                    fold_scores(position + query / group + 1 - first, scale, head_dim, query, work);
+                for (int64_t i = width; i < kQueries; ++i)
+                    for (int64_t k = 0; k < kTile; ++k) work.scores[(begin + i) * kTile + k] = 0.0f;
+                add_values(work.scores + begin * kTile, work.values, count, head_dim, work.sums + begin * head_dim, width);
+            }
+        }
+        for (int64_t query = 0; query < queries; ++query) {
+            const Reg inverse = V::set(1.0f / work.total[query]);
+            float* out_head = out + query / group * out_stride + query % group * head_dim;
+            for (int64_t e = 0; e < head_dim; e += kLanes) V::store(out_head + e, V::mul(V::load(work.sums + query * head_dim + e), inverse));
+        }
+    }
+
+    static void decode_tile(const uint16_t* keys, int64_t key_block_stride, const uint16_t* values, int64_t value_stride, int64_t count,
+                            int64_t head_dim, const Work& work) {
+        for (int64_t block = 0; block * kKeyBlock < count; ++block)
+            for (int64_t e = 0; e < head_dim; ++e)
+                for (int64_t lane = 0; lane < kKeyBlock; lane += kLanes)
+                    V::store(work.keys + e * kTile + block * kKeyBlock + lane,
+                             V::load_half(keys + block * key_block_stride + e * kKeyBlock + lane));
+        for (int64_t k = 0; k < count; ++k)
+            for (int64_t e = 0; e < head_dim; e += kLanes)
+                V::store(work.values + k * head_dim + e, V::load_half(values + k * value_stride + e));
+    }
+
+    // scores[i][k] = heads[i] . keys[:, k]; columns past the decoded ones hold anything.
+    static void score_tile(const float* const* heads, int64_t head_dim, const float* keys, float* scores) {
+        constexpr int kRegs = V::kKeyRegs;
+        for (int64_t k = 0; k < kTile; k += kRegs * kLanes) {
+            Reg sums[kQueries][kRegs];
+            for (int i = 0; i < kQueries; ++i)
+                for (int j = 0; j < kRegs; ++j) sums[i][j] = V::zero();
+            for (int64_t e = 0; e < head_dim; ++e) {
+                Reg key[kRegs];
+                for (int j = 0; j < kRegs; ++j) key[j] = V::load(keys + e * kTile + k + j * kLanes);
+                for (int i = 0; i < kQueries; ++i) {
+                    const Reg value = V::set(heads[i][e]);
+                    for (int j = 0; j < kRegs; ++j) sums[i][j] = V::fma(value, key[j], sums[i][j]);
+                }
+            }
+            for (int i = 0; i < kQueries; ++i)
+                for (int j = 0; j < kRegs; ++j) V::store(scores + i * kTile + k + j * kLanes, sums[i][j]);
+        }
+    }
+
+    // Turn one query's scores into weights relative to its running maximum; visible: how many keys of the tile it sees.
+    static void fold_scores(int64_t visible, float scale, int64_t head_dim, int64_t query, const Work& work) {
+        float* scores = work.scores + query * kTile;
+        for (int64_t k = visible < 0 ? 0 : visible; k < kTile; ++k) scores[k] = kHidden;
+        Reg top = V::set(kHidden);
+        for (int64_t k = 0; k < kTile; k += kLanes) top = V::max(top, V::load(scores + k));
+        const float old_top = work.top[query], tile_top = V::top(top) * scale;
+        const float new_top = tile_top > old_top ? tile_top : old_top;
+        Reg total = V::zero();
+        for (int64_t k = 0; k < kTile; k += kLanes) {
+            // a hidden score would become exp(-87) rather than 0: cut it off by its own value
+            const Reg raw = V::load(scores + k);
+            const Reg weight = V::zero_where_hidden(vector_exp<V>(V::fma(raw, V::set(scale), V::set(-new_top))), raw);
+            total = V::add(total, weight);
+            V::store(scores + k, weight);
+        }
+        if (new_top > old_top && old_top != kHidden) {
+            const float shrink = std::exp(old_top - new_top);
+            work.total[query] *= shrink;
+            float* sums = work.sums + query * head_dim;
+            for (int64_t e = 0; e < head_dim; e += kLanes) V::store(sums + e, V::mul(V::load(sums + e), V::set(shrink)));
+        }
+        work.top[query] = new_top;
+        work.total[query] += V::sum(total);
+    }
+
+    // sums[i] += sum over k of weights[i][k] * values[k], for the first width of kQueries queries.
+    static void add_values(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums, int64_t width) {
+        for (int64_t e = 0; e < head_dim;) {
+            const int64_t left = (head_dim - e) / kLanes;
+            if (left >= V::kKeyRegs) e += add_columns<V::kKeyRegs>(weights, values + e, count, head_dim, sums + e, width);
+            else e += add_columns<1>(weights, values + e, count, head_dim, sums + e, width);
+        }
+    }
+
+    template <int kRegs>
+    static int64_t add_columns(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums, int64_t width) {
+        Reg total[kQueries][kRegs];
+        for (int i = 0; i < kQueries; ++i)
+            for (int j = 0; j < kRegs; ++j) total[i][j] = i < width ? V::load(sums + i * head_dim + j * kLanes) : V::zero();
+        for (int64_t k = 0; k < count; ++k) {
+            Reg value[kRegs];
+            for (int j = 0; j < kRegs; ++j) value[j] = V::load(values + k * head_dim + j * kLanes);
+            for (int i = 0; i < kQueries; ++i) {
+                const Reg weight = V::set(weights[i * kTile + k]);
+                for (int j = 0; j < kRegs; ++j) total[i][j] = V::fma(weight, value[j], total[i][j]);
+            }
+        }
+        for (int i = 0; i < width; ++i)
+            for (int j = 0; j < kRegs; ++j) V::store(sums + i * head_dim + j * kLanes, total[i][j]);
+        return kRegs * kLanes;
+    }
+
+    static void fill(KernelTable& table, Isa isa) {
+        fallback = table.attention.run;
+        table.attention.set(attention, isa);
+    }
+};
+
+}  // namespace mambino

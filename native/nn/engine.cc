@@ -1,0 +1,298 @@
+#include "nn/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace mambino {
+namespace {
+
+// Rows of one pass over the weights. More rows reuse an unpacked weight panel more often; scratch grows with them
+// (about 70 KB a row for the 4B). Past 512 the gain was below the noise.
+constexpr int64_t kMaxRows = 512;
+// Up to this many rows dotting file blocks in place beats unpacking panels.
+constexpr int64_t kGemvRows = 4;
+constexpr int64_t kConvChannels = 256;  // a piece of the conv: its taps, state and rows stay in L1
+
+struct Widths {
+    int64_t input, inner, projection;
+};
+
+Widths widths_of(const Layer& layer) {
+    if (const auto* m = std::get_if<MambaLayer>(&layer.mixer)) return {m->inner_size(), m->inner_size(), m->in_proj_rows()};
+    if (const auto* m = std::get_if<AttentionLayer>(&layer.mixer))
+        return {m->query_size(), m->query_size(), m->query_size() + 2 * m->kv_size()};
+    const auto& m = std::get<MlpLayer>(layer.mixer);
+    return {m.up.rows, m.gated ? m.up.rows : 0, m.up.rows};
+}
+
+// Scatter one float16 key, all heads, into its lane of the blocked cache.
+void store_key(const uint16_t* key, int64_t position, LayerState& slot) {
+    const int64_t kv_size = slot.kv_heads * slot.head_dim;
+    uint16_t* block = slot.keys.data() + position / kKeyBlock * slot.key_block_stride() + position % kKeyBlock;
+    for (int64_t e = 0; e < kv_size; ++e) block[e * kKeyBlock] = key[e];
+}
+
+}  // namespace
+
+Engine::Engine(Weights weights, Isa isa, int num_threads, bool float_activations)
+    : weights_(std::move(weights)), kernels_(kernel_table(isa)), pool_(num_threads), float_activations_(float_activations) {
+    weights_.check_shapes();
+    widest_input_ = weights_.hidden;
+    for (const Layer& layer : weights_.layers) {
+        const Widths widths = widths_of(layer);
+        widest_input_ = std::max(widest_input_, widths.input);
+        widest_inner_ = std::max(widest_inner_, widths.inner);
+        widest_projection_ = std::max(widest_projection_, widths.projection);
+    }
+    gemm_scratch_.resize(pool_.num_threads());
+    attention_scratch_.resize(pool_.num_threads());
+    int64_t widest_head = 1;
+    for (const Layer& layer : weights_.layers)
+        if (const auto* m = std::get_if<AttentionLayer>(&layer.mixer)) widest_head = std::max(widest_head, m->head_dim);
+    for (auto& scratch : attention_scratch_) scratch.reserve(attention_scratch_floats(widest_head));
+}
+
+void Engine::reserve(int64_t rows) {
+    residual_.reserve(rows * weights_.hidden);
+    normed_.reserve(rows * weights_.hidden);
+    mixed_.reserve(rows * weights_.hidden);
+    projected_.reserve(rows * widest_projection_);
+    inner_.reserve(rows * widest_inner_);
+    input_.q8.reserve(rows * widest_input_);
+    input_.scale.reserve(rows * (widest_input_ / 32 + 1));
+    input_.sum16.reserve(rows * (widest_input_ / 16 + 1));
+    int64_t widest_delta = 1;
+    for (const Layer& layer : weights_.layers) {
+        if (const auto* m = std::get_if<MambaLayer>(&layer.mixer)) widest_delta = std::max(widest_delta, m->heads);
+        if (const auto* m = std::get_if<AttentionLayer>(&layer.mixer)) widest_delta = std::max(widest_delta, m->head_dim);
+    }
+    delta_.reserve(rows * widest_delta);
+    if (rows > kGemvRows)
+        for (auto& scratch : gemm_scratch_) scratch.reserve(gemm_scratch_nbytes(widest_input_));
+}
+
+void Engine::extend(std::span<SequenceState* const> states, std::span<const std::span<const int32_t>> tokens, float* out) {
+    std::lock_guard lock(mutex_);
+    int64_t total = 0;
+    for (size_t i = 0; i < states.size(); ++i) {
+        const int64_t count = static_cast<int64_t>(tokens[i].size());
+        check(count > 0, "[engine] sequence ", i, " has no tokens");
+        states[i]->check_room(count);
+        total += count;
+    }
+    reserve(std::min(total, kMaxRows));
+    last_.reserve(states.size() * weights_.hidden);
+
+    // Fill passes of up to kMaxRows rows, sequence after sequence; a sequence may span several passes.
+    std::vector<Segment> segments;
+    std::vector<std::pair<size_t, int64_t>> finished;  // (sequence, its last row in this pass)
+    int64_t rows = 0;
+    const auto run = [&] {
+        run_layers(segments, rows);
+        for (const auto& [sequence, row] : finished)
+            std::copy_n(residual_.data() + row * weights_.hidden, weights_.hidden, last_.data() + sequence * weights_.hidden);
+        segments.clear(), finished.clear(), rows = 0;
+    };
+    for (size_t i = 0; i < states.size(); ++i) {
+        const int64_t count = static_cast<int64_t>(tokens[i].size());
+        for (int64_t done = 0; done < count;) {
+            const int64_t take = std::min(count - done, kMaxRows - rows);
+            segments.push_back({states[i], tokens[i].data() + done, rows, take});
+            rows += take, done += take;
+            if (done == count) finished.emplace_back(i, rows - 1);
+            if (rows == kMaxRows) run();
+        }
+    }
+    if (rows) run();
+    head(last_.data(), static_cast<int64_t>(states.size()), out);
+}
+
+void Engine::score(std::span<const int32_t> tokens, float* out) {
+    std::lock_guard lock(mutex_);
+    const int64_t total = static_cast<int64_t>(tokens.size());
+    check(total > 0, "[engine] no tokens to score");
+    reserve(std::min(total, kMaxRows));
+    SequenceState state(weights_, total);
+    for (int64_t done = 0; done < total; done += kMaxRows) {
+        const Segment segment{&state, tokens.data() + done, 0, std::min(total - done, kMaxRows)};
+        run_layers({&segment, 1}, segment.count);
+        head(residual_.data(), segment.count, out + done * weights_.vocab);
+    }
+}
+
+void Engine::run_layers(std::span<const Segment> segments, int64_t rows) {
+    embed(segments);
+    for (size_t i = 0; i < weights_.layers.size(); ++i) {
+        std::visit([&](const auto& mixer) { mix(mixer, i, segments, rows); }, weights_.layers[i].mixer);
+        add_to_residual(rows);
+    }
+    for (const Segment& segment : segments) segment.state->advance(segment.count);
+}
+
+void Engine::embed(std::span<const Segment> segments) {
+    const Matrix& table = weights_.embeddings;
+    const auto decode_row = kernels_.decode_row[static_cast<int>(table.type)].run;
+    for (const Segment& segment : segments)
+        for (int64_t t = 0; t < segment.count; ++t)
+            decode_row(table.row(segment.tokens[t]), table.cols, residual_.data() + (segment.begin + t) * weights_.hidden);
+}
+
+void Engine::add_to_residual(int64_t rows) {
+    kernels_.add.run(residual_.data(), mixed_.data(), rows * weights_.hidden);
+}
+
+template <class Prepare>
+Activations Engine::input(const float* values, int64_t rows, int64_t cols, const Prepare& prepare) {
+    const bool quantize = !float_activations_ && cols % 32 == 0;
+    pool_.parallel_for(rows, std::max<int64_t>(1, rows / (4 * pool_.num_threads())), [&](int, int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+            prepare(row);
+            if (quantize)
+                kernels_.quantize_q8.run(values + row * cols, cols, input_.q8.data() + row * cols,
+                                         input_.scale.data() + row * (cols / 32), input_.sum16.data() + row * (cols / 16));
+        }
+    });
+    return {rows, cols, values, cols, input_.q8.data(), input_.scale.data(), input_.sum16.data()};
+}
+
+Activations Engine::normed_input(const float* weight, int64_t rows) {
+    const int64_t hidden = weights_.hidden;
+    return input(normed_.data(), rows, hidden, [&](int64_t row) {
+        kernels_.rms_norm.run(residual_.data() + row * hidden, weight, hidden, weights_.norm_eps, normed_.data() + row * hidden);
+    });
+}
+
+void Engine::matmul(const Matrix& w, const Activations& x, float* y, int64_t y_stride) {
+    const int type = static_cast<int>(w.type);
+    const bool few = x.tokens <= kGemvRows;
+    const auto& table = float_activations_ ? (few ? kernels_.gemv_float : kernels_.gemm_float) : (few ? kernels_.gemv : kernels_.gemm);
+    const MatmulKernel kernel = table[type].run;
+    // Pieces small enough to balance two busy cores, large enough to stream: 8 a thread for gemv, one panel for gemm.
+    const int64_t share = (w.rows + 8 * pool_.num_threads() - 1) / (8 * pool_.num_threads());
+    const int64_t grain = few ? std::max<int64_t>(16, (share + 15) / 16 * 16) : kGemmPanelRows;
+    pool_.parallel_for(w.rows, grain, [&](int thread, int64_t begin, int64_t end) {
+        kernel(w, begin, end, x, y, y_stride, gemm_scratch_[thread].data());
+    });
+}
+
+void Engine::head(const float* hidden, int64_t rows, float* out) {
+    for (int64_t begin = 0; begin < rows; begin += kMaxRows) {
+        const int64_t count = std::min(rows - begin, kMaxRows), width = weights_.hidden;
+        const Activations x = input(normed_.data(), count, width, [&](int64_t row) {
+            kernels_.rms_norm.run(hidden + (begin + row) * width, weights_.final_norm, width, weights_.norm_eps,
+                                  normed_.data() + row * width);
+        });
+        matmul(weights_.head, x, out + begin * weights_.vocab, weights_.vocab);
+    }
+}
+
+void Engine::mix(const MambaLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows) {
+    const int64_t stride = m.in_proj_rows(), inner = m.inner_size(), channels = m.channels(), group_state = m.groups * m.state_size;
+    float *z = projected_.data(), *xbc = z + inner, *dt = xbc + channels;
+    matmul(m.in_proj, normed_input(weights_.layers[layer].norm, rows), projected_.data(), stride);
+
+    for (const Segment& s : segments) {
+        float *rows_xbc = xbc + s.begin * stride, *conv = s.state->layer(layer).conv();
+        pool_.parallel_for(channels, kConvChannels, [&](int, int64_t begin, int64_t end) {
+            kernels_.conv_silu.run(rows_xbc, stride, s.count, m.conv_weight, m.conv_bias, m.conv_width, channels, begin, end, conv,
+                                   rows_xbc, stride);
+        });
+    }
+    for (int64_t row = 0; row < rows; ++row)
+        kernels_.softplus_dt.run(dt + row * stride, m.dt_bias, m.heads, m.dt_low, m.dt_high, delta_.data() + row * m.heads);
+    for (const Segment& s : segments) {
+        const float* x = xbc + s.begin * stride;
+        float* ssm = s.state->layer(layer).ssm();
+        pool_.parallel_for(m.heads, 1, [&](int, int64_t begin, int64_t end) {
+            for (int64_t h = begin; h < end; ++h) {
+                const int64_t group = h / (m.heads / m.groups);
+                const float* b = x + inner + group * m.state_size;
+                kernels_.ssm_scan.run(x + h * m.head_dim, stride, delta_.data() + s.begin * m.heads + h, m.heads, m.a[h], m.d[h], b,
+                                      b + group_state, stride, s.count, m.head_dim, m.state_size,
+                                      ssm + h * m.head_dim * m.state_size, inner_.data() + s.begin * inner + h * m.head_dim, inner);
+            }
+        });
+    }
+    const Activations gated = input(inner_.data(), rows, inner, [&](int64_t row) {
+        float* y = inner_.data() + row * inner;
+        kernels_.gated_group_norm.run(y, z + row * stride, m.gate_norm, inner, inner / m.groups, weights_.norm_eps, y);
+    });
+    matmul(m.out_proj, gated, mixed_.data(), weights_.hidden);
+}
+
+void Engine::mix(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows) {
+    const int64_t stride = m.query_size() + 2 * m.kv_size();
+    const Activations x = normed_input(weights_.layers[layer].norm, rows);
+    matmul(m.q, x, projected_.data(), stride);
+    matmul(m.k, x, projected_.data() + m.query_size(), stride);
+    matmul(m.v, x, projected_.data() + m.query_size() + m.kv_size(), stride);
+    if (m.rope_theta > 0) rotate(m, segments);
+    for (const Segment& segment : segments) attend(m, segment.state->layer(layer), segment);
+    const Activations attended = input(inner_.data(), rows, m.query_size(), [](int64_t) {});
+    matmul(m.out, attended, mixed_.data(), weights_.hidden);
+}
+
+void Engine::rotate(const AttentionLayer& m, std::span<const Segment> segments) {
+    const int64_t half = m.head_dim / 2, stride = m.query_size() + 2 * m.kv_size();
+    for (const Segment& segment : segments) {
+        pool_.parallel_for(segment.count, 16, [&](int, int64_t begin, int64_t end) {
+            for (int64_t t = begin; t < end; ++t) {
+                float *cosine = delta_.data() + (segment.begin + t) * m.head_dim, *sine = cosine + half;
+                for (int64_t i = 0; i < half; ++i) {
+                    const double angle = static_cast<double>(segment.state->position() + t) *
+                                         std::pow(static_cast<double>(m.rope_theta), -2.0 * static_cast<double>(i) / m.head_dim);
+                    cosine[i] = static_cast<float>(std::cos(angle)), sine[i] = static_cast<float>(std::sin(angle));
+                }
+                float* row = projected_.data() + (segment.begin + t) * stride;
+                kernels_.rope_pairs.run(row, m.heads + m.kv_heads, m.head_dim, cosine, sine);
+            }
+        });
+    }
+}
+
+void Engine::attend(const AttentionLayer& m, LayerState& slot, const Segment& segment) {
+    const int64_t stride = m.query_size() + 2 * m.kv_size(), group = m.heads / m.kv_heads, position = segment.state->position();
+    const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m.head_dim)));
+    for (int64_t t = 0; t < segment.count; ++t) {
+        const float* key = projected_.data() + (segment.begin + t) * stride + m.query_size();
+        uint16_t* value_row = slot.values.data() + (position + t) * slot.value_stride();
+        kernels_.to_float16.run(key, m.kv_size(), value_row);  // the value's place serves as scratch for the key
+        store_key(value_row, position + t, slot);
+        kernels_.to_float16.run(key + m.kv_size(), m.kv_size(), value_row);
+    }
+    const int64_t chunk = std::max<int64_t>(1, kAttentionQueries / group), chunks = (segment.count + chunk - 1) / chunk;
+    pool_.parallel_for(chunks * m.kv_heads, 1, [&](int thread, int64_t begin, int64_t end) {
+        for (int64_t piece = begin; piece < end; ++piece) {
+            // Later chunks see more keys: start with them, so that the last piece taken is a short one.
+            const int64_t first = (chunks - 1 - piece / m.kv_heads) * chunk, kv_head = piece % m.kv_heads;
+            const int64_t row = segment.begin + first;
+            kernels_.attention.run(projected_.data() + row * stride + kv_head * group * m.head_dim, stride,
+                                   slot.keys.data() + kv_head * m.head_dim * kKeyBlock, slot.key_block_stride(),
+                                   slot.values.data() + kv_head * m.head_dim, slot.value_stride(), position + first,
+                                   std::min(chunk, segment.count - first), group, m.head_dim, scale,
+                                   inner_.data() + row * m.query_size() + kv_head * group * m.head_dim, m.query_size(),
+                                   attention_scratch_[thread].data());
+        }
+    });
+}
+
+void Engine::mix(const MlpLayer& m, size_t layer, std::span<const Segment>, int64_t rows) {
+    const int64_t width = m.up.rows;
+    const Activations x = normed_input(weights_.layers[layer].norm, rows);
+    matmul(m.up, x, projected_.data(), width);
+    float* values = projected_.data();
+    if (m.gated) {
+        matmul(m.gate, x, inner_.data(), width);
+        values = inner_.data();
+    }
+    const Activations hidden = input(values, rows, width, [&](int64_t row) {
+        if (m.gated) kernels_.swiglu.run(values + row * width, projected_.data() + row * width, width);
+        else kernels_.relu2.run(values + row * width, width);
+    });
+    matmul(m.down, hidden, mixed_.data(), weights_.hidden);
+}
+
+}  // namespace mambino

@@ -1,0 +1,81 @@
+// The forward pass: tokens of one or more sequences in, logits out. Start at Engine::extend.
+//
+// All sequences of a call share each pass over the weights: their tokens are rows of one activation matrix; only the conv,
+// the scan and attention look at sequences one by one. One call at a time: calls from several threads queue.
+#pragma once
+
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/aligned.h"
+#include "base/thread_pool.h"
+#include "nn/state.h"
+#include "nn/weights.h"
+
+namespace mambino {
+
+// A run of rows that belong to one sequence.
+struct Segment {
+    SequenceState* state;
+    const int32_t* tokens;
+    int64_t begin;  // first row
+    int64_t count;
+};
+
+class Engine {
+  public:
+    // float_activations: every product in float32 (slow, close to the definition) instead of 8-bit activations.
+    Engine(Weights weights, Isa isa, int num_threads, bool float_activations);
+
+    const Weights& weights() const { return weights_; }
+    const KernelTable& kernels() const { return kernels_; }
+    int num_threads() const { return pool_.num_threads(); }
+
+    // Logits after the last token of each sequence: out [B][vocab]. Ids are checked by the caller.
+    // Throws ContextFullError before any state changes.
+    void extend(std::span<SequenceState* const> states, std::span<const std::span<const int32_t>> tokens, float* out);
+    // Logits after every token, from an empty state: out [T][vocab].
+    void score(std::span<const int32_t> tokens, float* out);
+
+  private:
+    // A product's input, quantised once and used by every matrix that reads it.
+    struct Input {
+        AlignedBuffer<int8_t> q8;
+        AlignedBuffer<float> scale;
+        AlignedBuffer<int32_t> sum16;
+    };
+
+    void reserve(int64_t rows);
+    void run_layers(std::span<const Segment> segments, int64_t rows);
+    void head(const float* hidden, int64_t rows, float* out);
+
+    void embed(std::span<const Segment> segments);
+    void mix(const MambaLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
+    void mix(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
+    void mix(const MlpLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
+    void attend(const AttentionLayer& m, LayerState& slot, const Segment& segment);
+    void rotate(const AttentionLayer& m, std::span<const Segment> segments);
+
+    // prepare(row) writes row of values; then it is quantised if any product needs that. One barrier for both.
+    template <class Prepare>
+    Activations input(const float* values, int64_t rows, int64_t cols, const Prepare& prepare);
+    Activations normed_input(const float* weight, int64_t rows);
+    void matmul(const Matrix& w, const Activations& x, float* y, int64_t y_stride);
+    void add_to_residual(int64_t rows);
+
+    Weights weights_;
+    KernelTable kernels_;
+    ThreadPool pool_;
+    bool float_activations_;
+    std::mutex mutex_;
+
+    // Scratch for up to kMaxRows rows, reserved before any state changes.
+    int64_t widest_input_ = 0, widest_inner_ = 0, widest_projection_ = 0;
+    AlignedBuffer<float> residual_, normed_, projected_, inner_, delta_, mixed_, last_;
+    std::vector<AlignedBuffer<uint8_t>> gemm_scratch_;
+    std::vector<AlignedBuffer<float>> attention_scratch_;
+    Input input_;
+};
+
+}  // namespace mambino

@@ -1,0 +1,112 @@
+#include "nn/state.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace mambino {
+namespace {
+
+int64_t key_blocks(int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
+
+// The parts of a layer's slot that matter at a position: pointers and bytes, in a fixed order.
+struct Part {
+    void* data;
+    size_t nbytes;
+};
+
+std::vector<Part> used_parts(const LayerState& slot, int64_t position) {
+    auto* mutable_slot = const_cast<LayerState*>(&slot);
+    return {
+        {mutable_slot->recurrent.data(), static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float)},
+        {mutable_slot->keys.data(), static_cast<size_t>(key_blocks(position) * slot.key_block_stride()) * sizeof(uint16_t)},
+        {mutable_slot->values.data(), static_cast<size_t>(position * slot.value_stride()) * sizeof(uint16_t)},
+    };
+}
+
+size_t used_nbytes(const LayerState& slot, int64_t position) {
+    size_t total = 0;
+    for (const Part& part : used_parts(slot, position)) total += part.nbytes;
+    return total;
+}
+
+struct Allocate {
+    LayerState& slot;
+    int64_t max_tokens;
+
+    void operator()(const MambaLayer& m) const {
+        slot.conv_size = (m.conv_width - 1) * m.channels();
+        slot.ssm_size = m.inner_size() * m.state_size;
+        std::fill_n(slot.recurrent.reserve(slot.conv_size + slot.ssm_size), slot.conv_size + slot.ssm_size, 0.0f);
+    }
+    void operator()(const AttentionLayer& m) const {
+        slot.kv_heads = m.kv_heads, slot.head_dim = m.head_dim;
+        slot.keys.reserve(key_blocks(max_tokens) * slot.key_block_stride());
+        slot.values.reserve(max_tokens * slot.value_stride());
+    }
+    void operator()(const MlpLayer&) const {}
+};
+
+}  // namespace
+
+size_t StateSnapshot::nbytes() const {
+    size_t total = 0;
+    for (const auto& layer : layers) total += layer.size();
+    return total;
+}
+
+SequenceState::SequenceState(const Weights& weights, int64_t max_tokens) : max_tokens_(max_tokens) {
+    check(max_tokens >= 1 && max_tokens <= (int64_t{1} << 31), "[state] max_tokens: expected 1 to 2^31, got ", max_tokens);
+    layers_.resize(weights.layers.size());
+    for (size_t i = 0; i < layers_.size(); ++i) std::visit(Allocate{layers_[i], max_tokens}, weights.layers[i].mixer);
+}
+
+size_t SequenceState::nbytes() const {
+    size_t total = 0;
+    for (const LayerState& slot : layers_) {
+        total += static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float);
+        total += static_cast<size_t>(2 * max_tokens_ * slot.value_stride()) * sizeof(uint16_t);
+    }
+    return total;
+}
+
+void SequenceState::check_room(int64_t count) const {
+    if (count > max_tokens_ - position_)
+        throw ContextFullError(concat("[context] ", count, " more tokens do not fit: ", position_, " of ", max_tokens_,
+                                      " are used; shorten the text or open a larger context"));
+}
+
+std::unique_ptr<StateSnapshot> SequenceState::snapshot() const {
+    auto copy = std::make_unique<StateSnapshot>();
+    copy->position = position_;
+    for (const LayerState& slot : layers_) {
+        auto& bytes = copy->layers.emplace_back(used_nbytes(slot, position_));
+        size_t at = 0;
+        for (const Part& part : used_parts(slot, position_)) {
+            if (part.nbytes) std::memcpy(bytes.data() + at, part.data, part.nbytes);
+            at += part.nbytes;
+        }
+    }
+    return copy;
+}
+
+void SequenceState::restore(const StateSnapshot& snapshot) {
+    check(snapshot.layers.size() == layers_.size(), "[state] the snapshot is of another model: it has ", snapshot.layers.size(),
+          " layers, this state has ", layers_.size());
+    check(snapshot.position <= max_tokens_, "[state] the snapshot holds ", snapshot.position, " tokens, this state has room for ",
+          max_tokens_);
+    for (size_t i = 0; i < layers_.size(); ++i)
+        check(snapshot.layers[i].size() == used_nbytes(layers_[i], snapshot.position),
+              "[state] the snapshot is of another model: layer ", i, " differs in size");
+    for (size_t i = 0; i < layers_.size(); ++i) {
+        size_t at = 0;
+        for (const Part& part : used_parts(layers_[i], snapshot.position)) {
+            if (part.nbytes) std::memcpy(part.data, snapshot.layers[i].data() + at, part.nbytes);
+            at += part.nbytes;
+        }
+    }
+    position_ = snapshot.position;
+}
+
+}  // namespace mambino

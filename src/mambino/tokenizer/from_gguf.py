@@ -50,10 +50,10 @@ def gguf_key_parts(metadata: Mapping[str, object]) -> Iterator[bytes | memoryvie
     for key in (_TOKENS, _MERGES, _TYPES):
         value = metadata.get(key)
         if isinstance(value, RawStrings):
-            yield memoryview(np.ascontiguousarray(value.raw))
+            yield np.ascontiguousarray(value.raw).data
         elif isinstance(value, np.ndarray):
             yield value.dtype.str.encode()
-            yield memoryview(np.ascontiguousarray(value)).cast("B")
+            yield np.ascontiguousarray(value).view(np.uint8).data
         else:
             yield repr(value).encode(errors="backslashreplace")
 

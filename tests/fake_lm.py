@@ -1,0 +1,131 @@
+"""A LanguageModel without weights: logits are a function of the ids absorbed. Obeys the seven laws of mambino.lm.
+
+Start at FakeLM; hashed_logits is deterministic noise, scripted_logits says a given reply.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from mambino.config import HybridConfig
+from mambino.errors import InputError
+from mambino.lm import Float32Array, Int32Array, SequenceState, Snapshot, check_room, check_tokens
+
+LogitsAfter = Callable[[tuple[int, ...], int], Float32Array]
+
+
+def hashed_logits(absorbed: tuple[int, ...], vocab_size: int) -> Float32Array:
+    """Noise of deviation 3, decided by every id absorbed and by their order."""
+    digest = blake2b(np.asarray(absorbed, dtype="<i8").tobytes(), digest_size=8).digest()
+    random = np.random.default_rng(int.from_bytes(digest, "little"))
+    return random.normal(0.0, 3.0, vocab_size).astype(np.float32)
+
+
+def scripted_logits(reply: Sequence[int], prompt_tokens: int) -> LogitsAfter:
+    """Logits that make reply all but certain (20 above the rest) after prompt_tokens ids; then id 0 for ever."""
+
+    def logits_after(absorbed: tuple[int, ...], vocab_size: int) -> Float32Array:
+        index = len(absorbed) - prompt_tokens
+        logits = np.zeros(vocab_size, dtype=np.float32)
+        logits[reply[index] if 0 <= index < len(reply) else 0] = 20.0
+        return logits
+
+    return logits_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeSnapshot:
+    """What a FakeState had absorbed."""
+
+    model: "FakeLM"
+    absorbed: tuple[int, ...]
+
+    @property
+    def position(self) -> int:
+        return len(self.absorbed)
+
+    @property
+    def nbytes(self) -> int:
+        return self.model.config.state_nbytes(max(self.position, 1))
+
+
+class FakeState:
+    """Remembers the ids; claims the bytes that a real state of this size would hold."""
+
+    def __init__(self, model: "FakeLM", max_tokens: int) -> None:
+        self.model = model
+        self.absorbed: tuple[int, ...] = ()
+        self._max_tokens = max_tokens
+
+    @property
+    def position(self) -> int:
+        return len(self.absorbed)
+
+    @property
+    def max_tokens(self) -> int:
+        return self._max_tokens
+
+    @property
+    def nbytes(self) -> int:
+        return self.model.config.state_nbytes(self._max_tokens)
+
+    def snapshot(self) -> FakeSnapshot:
+        return FakeSnapshot(model=self.model, absorbed=self.absorbed)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        if not isinstance(snapshot, FakeSnapshot) or snapshot.model is not self.model:
+            raise InputError("[state] the snapshot is of another model; restore it into a state of that model")
+        if snapshot.position > self._max_tokens:
+            raise InputError(
+                f"[state] a snapshot of {snapshot.position} tokens does not fit into {self._max_tokens}; "
+                "restore it into a larger state"
+            )
+        self.absorbed = snapshot.absorbed
+
+
+class FakeLM:
+    """A language model whose logits are logits_after(ids absorbed, vocab_size)."""
+
+    def __init__(self, config: HybridConfig, logits_after: LogitsAfter = hashed_logits) -> None:
+        self._config = config
+        self._logits_after = logits_after
+        self.calls: list[int] = []  # tokens in each extend, for tests of chunking
+
+    @property
+    def config(self) -> HybridConfig:
+        return self._config
+
+    def new_state(self, max_tokens: int) -> FakeState:
+        if max_tokens < 1:
+            raise InputError(f"[state] max_tokens: expected at least 1, got {max_tokens}")
+        return FakeState(self, max_tokens)
+
+    def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        own = self._own(state)
+        ids = self._checked(own, tokens)
+        self.calls.append(len(ids))
+        own.absorbed += tuple(ids.tolist())
+        return self._logits_after(own.absorbed, self._config.vocab_size)
+
+    def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
+        if not states or len(states) != len(tokens) or len({id(state) for state in states}) != len(states):
+            raise InputError("[batch] expected one token array for each of several distinct states")
+        for state, ids in zip(states, tokens, strict=True):
+            self._checked(self._own(state), ids)
+        return np.stack([self.extend(state, ids) for state, ids in zip(states, tokens, strict=True)])
+
+    def score(self, tokens: Int32Array) -> Float32Array:
+        ids = tuple(check_tokens(tokens, self._config.vocab_size).tolist())
+        return np.stack([self._logits_after(ids[: end + 1], self._config.vocab_size) for end in range(len(ids))])
+
+    def _own(self, state: SequenceState) -> FakeState:
+        if not isinstance(state, FakeState) or state.model is not self:
+            raise InputError("[state] the state is of another model; make one with new_state")
+        return state
+
+    def _checked(self, state: FakeState, tokens: Int32Array) -> Int32Array:
+        ids = check_tokens(tokens, self._config.vocab_size)
+        check_room(state, len(ids))
+        return ids

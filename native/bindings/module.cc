@@ -118,11 +118,16 @@ NB_MODULE(_native, module) {
     using namespace mambino;
     nb::set_leak_warnings(false);
     module.attr("BUILD_ID") = MAMBINO_BUILD_ID;
-    nb::exception<Error>(module, "NativeError");
-    nb::exception<ContextFullError>(module, "NativeContextFull");
+    const auto native_error = nb::exception<Error>(module, "NativeError");
+    nb::exception<ContextFullError>(module, "NativeContextFull", native_error);
 
+    module.def("weight_types", [] {
+        std::vector<std::string> names;
+        for (const DTypeInfo& type : kDTypes) names.push_back(type.name);
+        return names;
+    });
     module.def("best_isa", [] { return isa_name(best_isa()); });
-    module.def("kernel_names", kernel_names, "isa"_a);
+    module.def("kernel_names", kernel_names, "isa"_a, nb::sig("def kernel_names(isa: str) -> dict[str, str]"));
 
     nb::class_<Matrix>(module, "Matrix")
         .def("__init__", [](Matrix* self, const std::string& type, int64_t rows, int64_t cols, const Bytes& data) {

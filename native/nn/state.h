@@ -37,6 +37,8 @@ struct StateSnapshot {
 class SequenceState {
   public:
     SequenceState(const Weights& weights, int64_t max_tokens);
+    SequenceState(const SequenceState&) = delete;
+    SequenceState& operator=(const SequenceState&) = delete;
 
     int64_t position() const { return position_; }
     int64_t max_tokens() const { return max_tokens_; }

@@ -1,0 +1,49 @@
+# The only commands; CI calls the same ones. PYTHON chooses the interpreter that makes the environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := src tests recipes tools benchmarks
+
+.PHONY: setup build test test-slow lint fix native native-sanitize bench clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+
+# torch comes first and pinned: a range with no torch installed would pull gigabytes of CUDA
+setup: $(BIN)/python
+	$(BIN)/pip install -q torch==2.13.0
+	$(BIN)/pip install -q ".[test,train]"
+
+build:                       ## rebuild the package into the environment after a change of native/ or src/
+	$(BIN)/pip install -q --no-deps .
+
+test: setup lint             ## the default tier: under two minutes after set-up
+	$(BIN)/python -m pytest
+
+test-slow: setup             ## the other tiers: native tests, real and true-size weights, peers
+	$(MAKE) native
+	$(BIN)/python tools/fetch_test_files.py
+	$(BIN)/python -m pytest -m "weights or slow"
+
+lint:
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+fix:
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+native:                      ## C++ tests: every kernel against its reference, every instruction set of this machine
+	cmake -S . -B build/native -DMAMBINO_PYTHON=OFF -DMAMBINO_TESTS=ON
+	cmake --build build/native --parallel
+	ctest --test-dir build/native --output-on-failure
+
+native-sanitize:             ## the same under the address and undefined-behaviour sanitizers
+	cmake -S . -B build/sanitize -DMAMBINO_PYTHON=OFF -DMAMBINO_TESTS=ON -DMAMBINO_SANITIZE=ON
+	cmake --build build/sanitize --parallel
+	ctest --test-dir build/sanitize --output-on-failure
+
+clean:
+	rm -rf build dist $(VENV)

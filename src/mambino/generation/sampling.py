@@ -18,7 +18,9 @@ Ids = NDArray[np.int64]
 Weights = NDArray[np.float64]
 
 _COLDEST = 1e-30  # still a normal float32; below, 0 / 0 would follow
-_FIRST_CUT = 256  # top_p first looks at this many tokens; nearly always they hold enough mass
+_BINS = 2048  # of the histogram that finds the edge of top_p; only the tokens in one bin are sorted
+_BINS_PER_NAT = 32.0  # so the last bin holds what is e^64 times less likely than the likeliest: nothing
+_BLOCK = 256  # tokens whose weights are summed before the cumulative sum of draw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +80,26 @@ def keep_top_k(candidates: Candidates, k: int) -> Candidates:
 def keep_top_p(candidates: Candidates, p: float) -> Candidates:
     """The fewest likeliest whose share of the total reaches p; never none; among equals the lowest ids first."""
     logits = candidates.logits
-    if p >= 1.0 or len(logits) == 1:
+    if p >= 1.0:
         return candidates
-    total = float(np.exp(logits).sum(dtype=np.float64))
-    cut = min(_FIRST_CUT, len(logits))
-    while True:
-        chosen = _largest(logits, cut)
-        reached = np.cumsum(np.exp(logits[chosen]), dtype=np.float64)
-        if reached[-1] >= p * total or cut == len(logits):
-            break
-        cut = min(cut * 8, len(logits))
-    count = min(int(np.searchsorted(reached, p * total)) + 1, cut)
-    return _select(candidates, np.sort(chosen[:count]))
+    weights = np.exp(logits)
+    total = float(weights.sum(dtype=np.float64))
+    # Tokens lighter than this weigh less than 1 - p together, so none of them is needed to reach p.
+    possible = np.flatnonzero(weights >= np.float32((1.0 - p) * total / len(weights)))
+    kept = possible[_heaviest(logits[possible], weights[possible], p * total)]
+    return _select(candidates, np.sort(kept))
+
+
+def _heaviest(logits: Float32Array, weights: Float32Array, target: float) -> Ids:
+    """Indices of the fewest heaviest whose weights reach target: a histogram finds the edge, only its bin is sorted."""
+    bins = np.minimum(-logits * np.float32(_BINS_PER_NAT), np.float32(_BINS - 1)).astype(np.int32)
+    reached = np.cumsum(np.bincount(bins, weights=weights))
+    edge = min(int(np.searchsorted(reached, target)), len(reached) - 1)
+    at_edge = np.flatnonzero(bins == edge)
+    at_edge = at_edge[np.argsort(-logits[at_edge], kind="stable")]
+    inside = np.cumsum(weights[at_edge], dtype=np.float64) + (reached[edge - 1] if edge else 0.0)
+    count = int(np.searchsorted(inside, target)) + 1
+    return np.concatenate((np.flatnonzero(bins < edge), at_edge[:count]))
 
 
 def keep_min_p(candidates: Candidates, min_p: float) -> Candidates:
@@ -101,12 +111,21 @@ def keep_min_p(candidates: Candidates, min_p: float) -> Candidates:
 
 
 def draw(candidates: Candidates, uniform: float) -> int:
-    """The id at uniform (in [0, 1)) of the cumulative distribution, in order of ids; float64 sums."""
-    cumulative = np.cumsum(np.exp(candidates.logits), dtype=np.float64)
-    index = int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
-    if index == len(cumulative):  # rounding took uniform * total up to total: the last one with any mass
-        index = int(np.searchsorted(cumulative, cumulative[-1]))
+    """The id at uniform (in [0, 1)) of the cumulative distribution, in order of ids."""
+    weights = np.exp(candidates.logits)
+    blocks = np.cumsum(np.add.reduceat(weights, np.arange(0, len(weights), _BLOCK)), dtype=np.float64)
+    target = uniform * blocks[-1]
+    block = _first_above(blocks, target)
+    start = block * _BLOCK
+    inside = np.cumsum(weights[start : start + _BLOCK], dtype=np.float64) + (blocks[block - 1] if block else 0.0)
+    index = start + _first_above(inside, target)
     return index if candidates.ids is None else int(candidates.ids[index])
+
+
+def _first_above(cumulative: Weights, target: float) -> int:
+    """Index of the first sum above target; if rounding left none, the last entry with any mass."""
+    index = int(np.searchsorted(cumulative, target, side="right"))
+    return index if index < len(cumulative) else int(np.searchsorted(cumulative, cumulative[-1]))
 
 
 def log_partition(logits: Float32Array) -> float:
@@ -141,10 +160,10 @@ def _largest(logits: Float32Array, count: int) -> Ids:
     if count < len(logits):
         edge = np.partition(logits, len(logits) - count)[len(logits) - count]
         above, equal = np.flatnonzero(logits > edge), np.flatnonzero(logits == edge)
-        above = np.concatenate((above, equal[: count - len(above)]))
+        above = np.sort(np.concatenate((above, equal[: count - len(above)])))
     else:
         above = np.arange(len(logits))
-    order: Ids = above[np.lexsort((above, -logits[above]))]
+    order: Ids = above[np.argsort(-logits[above], kind="stable")]
     return order
 
 

@@ -1,0 +1,67 @@
+"""A whole file as read-only bytes (mapped, not read), and atomic replacement of a file.
+
+Knows the operating system's refusals and turns them into FormatError that names the file. Start at map_file.
+"""
+
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mambino.errors import FormatError
+
+
+def map_file(path: Path) -> NDArray[np.uint8]:
+    """All bytes of path as a read-only uint8 view; the mapping lives as long as any view of it.
+
+    Raises     FormatError if the file is missing, unreadable, not a file, or empty
+    """
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise FormatError(f"{path}: the file is empty; fetch or export it again")
+            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path}: cannot be read: {_reason(error)}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that becomes path when the block ends, and leaves no trace if it raises.
+
+    Raises     FormatError if it cannot be written (no space left, no permission)
+    """
+    temporary: Path | None = None
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+            temporary = Path(file.name)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise FormatError(
+            f"{path}: cannot be written: {_reason(error)}; free some space or choose another place"
+        ) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -4,33 +4,29 @@ Matches stored tensors against the table in names.py and refuses what is missing
 tokenizer. Start at open_checkpoint.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mambino.config import HybridConfig
-from mambino.errors import ConfigError, FormatError, Unsupported
+from mambino.errors import ConfigError, FormatError, InputError, Unsupported
 from mambino.formats.gguf_config import read_gguf_config
 from mambino.formats.gguf_read import open_gguf
-from mambino.formats.hf_config import read_hf_config, read_token_ids
+from mambino.formats.hf_config import read_hf_config, read_token_ids, write_hf_config
 from mambino.formats.json_file import read_json
 from mambino.formats.keys import Keys
-from mambino.formats.mapped import map_file
-from mambino.formats.names import Form, NameRow, rows
-from mambino.formats.safetensors import open_safetensors
+from mambino.formats.mapped import map_file, replacing
+from mambino.formats.matching import attach_scales, listed, match_tensors
+from mambino.formats.names import Form, rows
+from mambino.formats.safetensors import open_safetensors, write_safetensors
 from mambino.formats.tensor import Tensor
 
 Kind = Literal["gguf", "hf"]
-
-# Stored beside the weights, unused by a forward pass: activation and cache scales of FP8 files, old RoPE tables.
-_IGNORED_SUFFIXES = (".input_scale", ".k_scale", ".v_scale", ".output_scale", ".rotary_emb.inv_freq")
-_SCALE_SUFFIX = "_scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +106,7 @@ def _open_directory(path: Path) -> Checkpoint:
     generation = read_json(generation_path) if generation_path.exists() else {}
     with _naming(path):
         config = _with_more_eos(read_hf_config(read_json(path / "config.json")), generation)
-        stored = match_tensors(config, _normalised(open_safetensors(path)), "hf")
+        stored = match_tensors(config, attach_scales(open_safetensors(path)), "hf")
     return Checkpoint(
         path=path,
         kind="hf",
@@ -155,78 +151,64 @@ def _read_chat_template(path: Path) -> str | None:
     return template if isinstance(template, str) else None
 
 
-def _normalised(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under the names of the table: nemotron_h's "model." prefix, FP8 scales and unused extras resolved."""
-    weights = {name: tensor for name, tensor in tensors.items() if not name.endswith(_IGNORED_SUFFIXES)}
-    for name in [name for name in weights if name.endswith(f".weight{_SCALE_SUFFIX}")]:
-        owner = name.removesuffix(_SCALE_SUFFIX)
-        if owner in weights:
-            weights[owner] = replace(weights[owner], scale=_scale_values(weights[owner], weights.pop(name)))
-    unscaled = [name for name, tensor in weights.items() if tensor.type.name == "F8_E4M3" and tensor.scale is None]
-    if unscaled:
-        raise FormatError(
-            f"[safetensors] FP8 tensors without a weight_scale: {_listed(unscaled)}; fetch the model again"
-        )
-    return weights
+# What makes up a tokenizer, copied byte for byte from checkpoint to checkpoint.
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
+    "vocab.json", "merges.txt", "chat_template.jinja",
+)  # fmt: skip
 
 
-def _scale_values(weight: Tensor, scale: Tensor) -> NDArray[np.float32]:
-    """One number, or one a row."""
-    values = scale.to_float32().reshape(-1)
-    if values.size not in (1, weight.rows) or not np.isfinite(values).all():
-        raise FormatError(
-            f"[safetensors] tensor {scale.name}: expected 1 or {weight.rows} finite scales, got shape {scale.shape}"
-        )
-    return values
+def write_checkpoint_directory(
+    path: Path | str,
+    config: HybridConfig,
+    tensors: Iterable[Tensor],
+    *,
+    generation_defaults: Mapping[str, object] | None = None,
+    tokenizer_from: Path | None = None,
+) -> None:
+    """Write a Hugging Face directory: config.json, model.safetensors, generation_config.json, and the tokenizer files.
 
-
-def match_tensors(config: HybridConfig, tensors: Mapping[str, Tensor], form: Form) -> dict[str, Tensor]:
-    """Tensors by own name, in table order and in the table's shapes, values as stored.
-
-    Raises     FormatError that lists every tensor that is missing, left over, or of another shape
+    tensors have own names and the "hf" form, in F32, F16 or BF16. The directory appears complete or not at all.
+    Raises     InputError if path exists, or a tensor of the config is missing, unknown, misshapen or not such a float;
+               FormatError if it cannot be written
     """
-    left, missing, matched = dict(tensors), list[str](), dict[str, Tensor]()
-    if form == "hf" and config.architecture == "nemotron_h" and not any(name.startswith("backbone.") for name in left):
-        left = {re.sub("^model[.]", "backbone.", name): tensor for name, tensor in left.items()}
-    for row in rows(config):
-        tensor = left.pop(row.stored_name(form), None)
-        if tensor is None:
-            missing.append(row.stored_name(form))
-        else:
-            matched[row.own] = _fitted(row, tensor, form)
-    _drop_tied_head(config, matched, left)
-    if missing or left:
-        problems = [f"missing {_listed(missing)}"] if missing else []
-        problems += [f"unknown {_listed(list(left))}"] if left else []
-        raise FormatError(f"[{form}] tensors do not fit the {config.architecture} config: {'; '.join(problems)}")
-    return matched
-
-
-def _drop_tied_head(config: HybridConfig, matched: Mapping[str, Tensor], left: dict[str, Tensor]) -> None:
-    """Some exporters store a tied head twice; the copy goes if it is one. Mutates left."""
-    head, embeddings = left.get("lm_head.weight"), matched.get("embeddings.weight")
-    if config.tie_embeddings and head is not None and embeddings is not None:
-        if head.type != embeddings.type or not np.array_equal(head.data, embeddings.data):
-            raise FormatError("[hf] tensor lm_head.weight: differs from the embeddings although config.json ties them")
-        del left["lm_head.weight"]
-
-
-def _fitted(row: NameRow, tensor: Tensor, form: Form) -> Tensor:
-    """The tensor under its own name, in the table's shape; GGUF files drop leading dimensions of 1."""
-    expected = row.stored_shape(form)
-    if tensor.shape != expected and (form == "hf" or _without_ones(tensor.shape) != _without_ones(expected)):
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path}: already exists; choose another directory or remove this one")
+    named = {tensor.name: tensor for tensor in tensors}
+    renamed = _renamed_for_hf(config, named)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".part") as scratch:
+            staged = Path(scratch) / path.name
+            staged.mkdir()
+            write_safetensors(staged / "model.safetensors", renamed)
+            _write_json(staged / "config.json", write_hf_config(config))
+            if generation_defaults is not None:
+                _write_json(staged / "generation_config.json", generation_defaults)
+            if tokenizer_from is not None:
+                for name in TOKENIZER_FILES:
+                    if (tokenizer_from / name).exists():
+                        copyfile(tokenizer_from / name, staged / name)
+            staged.rename(path)
+    except OSError as error:
         raise FormatError(
-            f"[{form}] tensor {tensor.name}: expected shape {expected}, got {tensor.shape}; re-export the model"
-        )
-    return replace(tensor, name=row.own, shape=expected)
+            f"{path}: cannot be written: {error.strerror or error}; free some space or choose another"
+        ) from error
 
 
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    while shape[:1] == (1,):
-        shape = shape[1:]
-    return shape
+def _renamed_for_hf(config: HybridConfig, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    """Tensors under Hugging Face names, in table order, after checking that they are the model's."""
+    table = {row.own: row for row in rows(config)}
+    if tensors.keys() != table.keys():
+        wrong = sorted(tensors.keys() ^ table.keys())
+        raise InputError(f"[checkpoint] missing or unknown tensors: {listed(wrong)}")
+    for own, row in table.items():
+        if tensors[own].shape != row.shape:
+            raise InputError(f"[checkpoint] tensor {own}: expected shape {row.shape}, got {tensors[own].shape}")
+    return [tensors[own].renamed(row.hf) for own, row in table.items()]
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return ", ".join(names[:12]) + more
+def _write_json(path: Path, document: Mapping[str, object]) -> None:
+    with replacing(path) as file:
+        file.write(json.dumps(document, indent=2, allow_nan=False).encode() + b"\n")

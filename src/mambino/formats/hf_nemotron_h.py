@@ -44,9 +44,9 @@ _HARMLESS = (
     "mamba_dt_min", "mamba_dt_max", "mamba_dt_init_floor", "time_step_rank", "mamba_ssm_cache_dtype",
     "residual_in_fp32", "rescale_prenorm_residual", "hidden_dropout", "num_logits_to_keep", "use_mamba_kernels",
     "is_mamba_model", "mtp_layers_block_type", "mtp_hybrid_override_pattern", "n_group", "topk_group",
-    "n_routed_experts", "num_local_experts", "n_shared_experts", "moe_intermediate_size", "moe_shared_expert_intermediate_size",
-    "moe_latent_size", "moe_shared_expert_overlap", "norm_topk_prob", "num_experts_per_tok", "routed_scaling_factor",
-    "output_router_logits", "router_aux_loss_coef",
+    "n_routed_experts", "num_local_experts", "n_shared_experts", "moe_intermediate_size",
+    "moe_shared_expert_intermediate_size", "moe_latent_size", "moe_shared_expert_overlap", "norm_topk_prob",
+    "num_experts_per_tok", "routed_scaling_factor", "output_router_logits", "router_aux_loss_coef",
 )  # fmt: skip
 
 

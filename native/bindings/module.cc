@@ -161,9 +161,7 @@ NB_MODULE(_native, module) {
             new (self) Engine(weights, isa_named(isa), threads, float_activations);
         }, "weights"_a, "isa"_a, "threads"_a, "float_activations"_a)
         .def_prop_ro("threads", &Engine::num_threads)
-        .def("new_state", [](const Engine& engine, int64_t max_tokens) {
-            return std::make_unique<SequenceState>(engine.weights(), max_tokens);
-        }, "max_tokens"_a)
+        .def("new_state", &Engine::new_state, "max_tokens"_a)
         .def("extend_many", extend_many, "states"_a, "tokens"_a, "out"_a.noconvert())
         .def("score", score, "tokens"_a, "out"_a.noconvert());
 }

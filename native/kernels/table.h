@@ -42,6 +42,11 @@ struct Activations {
 using MatmulKernel = void (*)(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y,
                               int64_t y_stride, uint8_t* scratch);
 
+template <class Element>
+using AttentionKernel = void (*)(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride,
+                                 const Element* values, int64_t value_stride, int64_t position, int64_t tokens, int64_t group,
+                                 int64_t head_dim, float scale, float* out, int64_t out_stride, float* scratch);
+
 constexpr int64_t kGemvMaxTokens = 8;   // gemv takes 1..8 tokens; gemm any number
 constexpr int64_t kGemmPanelRows = 32;  // gemm ranges start at multiples of this; the last one may be ragged
 
@@ -100,12 +105,11 @@ struct KernelTable {
 
     // Attention of one kv head's group of query heads for T tokens against the cache: token t sees keys 0 .. position + t,
     // already stored. q: [T][q_stride], group * head_dim values each (the query heads of this kv head are adjacent); out the
-    // same with out_stride. keys: float16 in blocks of kKeyBlock tokens, element e of key k at
-    // keys[k / kKeyBlock * key_block_stride + e * kKeyBlock + k % kKeyBlock]; values: float16 [context][value_stride].
-    // T * group <= kAttentionQueries; scratch: attention_scratch_floats(head_dim).
-    Entry<void (*)(const float* q, int64_t q_stride, const uint16_t* keys, int64_t key_block_stride, const uint16_t* values,
-                   int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
-                   float* out, int64_t out_stride, float* scratch)> attention;
+    // same with out_stride. keys: blocks of kKeyBlock tokens, element e of key k at
+    // keys[k / kKeyBlock * key_block_stride + e * kKeyBlock + k % kKeyBlock]; values: [context][value_stride].
+    // T * group <= kAttentionQueries; scratch: attention_scratch_floats(head_dim). The cache is float16 or float32.
+    Entry<AttentionKernel<uint16_t>> attention;
+    Entry<AttentionKernel<float>> attention_float;
     // out[k] = float16 of x[k], round to nearest even.
     Entry<void (*)(const float* x, int64_t count, uint16_t* out)> to_float16;
     // Rotate adjacent pairs (2i, 2i+1) of each head in place by position * theta^(-2i / head_dim); cosine, sine: head_dim / 2.

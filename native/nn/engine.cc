@@ -28,12 +28,16 @@ Widths widths_of(const Layer& layer) {
     return {m.up.rows, m.gated ? m.up.rows : 0, m.up.rows};
 }
 
-// Scatter one float16 key, all heads, into its lane of the blocked cache.
-void store_key(const uint16_t* key, int64_t position, LayerState& slot) {
+// Scatter one key, all heads, into its lane of the blocked cache.
+template <class Element>
+void store_key(const Element* key, int64_t position, LayerState& slot) {
     const int64_t kv_size = slot.kv_heads * slot.head_dim;
-    uint16_t* block = slot.keys.data() + position / kKeyBlock * slot.key_block_stride() + position % kKeyBlock;
+    Element* block = slot.keys_as<Element>() + position / kKeyBlock * slot.key_block_stride() + position % kKeyBlock;
     for (int64_t e = 0; e < kv_size; ++e) block[e * kKeyBlock] = key[e];
 }
+
+void convert(const KernelTable& kernels, const float* x, int64_t count, uint16_t* out) { kernels.to_float16.run(x, count, out); }
+void convert(const KernelTable&, const float* x, int64_t count, float* out) { std::copy_n(x, count, out); }
 
 }  // namespace
 
@@ -115,9 +119,9 @@ void Engine::score(std::span<const int32_t> tokens, float* out) {
     const int64_t total = static_cast<int64_t>(tokens.size());
     check(total > 0, "[engine] no tokens to score");
     reserve(std::min(total, kMaxRows));
-    SequenceState state(weights_, total);
+    const auto state = new_state(total);
     for (int64_t done = 0; done < total; done += kMaxRows) {
-        const Segment segment{&state, tokens.data() + done, 0, std::min(total - done, kMaxRows)};
+        const Segment segment{state.get(), tokens.data() + done, 0, std::min(total - done, kMaxRows)};
         run_layers({&segment, 1}, segment.count);
         head(residual_.data(), segment.count, out + done * weights_.vocab);
     }
@@ -230,7 +234,11 @@ void Engine::mix(const AttentionLayer& m, size_t layer, std::span<const Segment>
     matmul(m.k, x, projected_.data() + m.query_size(), stride);
     matmul(m.v, x, projected_.data() + m.query_size() + m.kv_size(), stride);
     if (m.rope_theta > 0) rotate(m, segments);
-    for (const Segment& segment : segments) attend(m, segment.state->layer(layer), segment);
+    for (const Segment& segment : segments) {
+        LayerState& slot = segment.state->layer(layer);
+        if (float_activations_) attend<float>(m, slot, segment, kernels_.attention_float.run);
+        else attend<uint16_t>(m, slot, segment, kernels_.attention.run);
+    }
     const Activations attended = input(inner_.data(), rows, m.query_size(), [](int64_t) {});
     matmul(m.out, attended, mixed_.data(), weights_.hidden);
 }
@@ -253,15 +261,16 @@ void Engine::rotate(const AttentionLayer& m, std::span<const Segment> segments) 
     }
 }
 
-void Engine::attend(const AttentionLayer& m, LayerState& slot, const Segment& segment) {
+template <class Element>
+void Engine::attend(const AttentionLayer& m, LayerState& slot, const Segment& segment, AttentionKernel<Element> kernel) {
     const int64_t stride = m.query_size() + 2 * m.kv_size(), group = m.heads / m.kv_heads, position = segment.state->position();
     const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m.head_dim)));
     for (int64_t t = 0; t < segment.count; ++t) {
         const float* key = projected_.data() + (segment.begin + t) * stride + m.query_size();
-        uint16_t* value_row = slot.values.data() + (position + t) * slot.value_stride();
-        kernels_.to_float16.run(key, m.kv_size(), value_row);  // the value's place serves as scratch for the key
+        Element* value_row = slot.values_as<Element>() + (position + t) * slot.value_stride();
+        convert(kernels_, key, m.kv_size(), value_row);  // the value's place serves as scratch for the key
         store_key(value_row, position + t, slot);
-        kernels_.to_float16.run(key + m.kv_size(), m.kv_size(), value_row);
+        convert(kernels_, key + m.kv_size(), m.kv_size(), value_row);
     }
     const int64_t chunk = std::max<int64_t>(1, kAttentionQueries / group), chunks = (segment.count + chunk - 1) / chunk;
     pool_.parallel_for(chunks * m.kv_heads, 1, [&](int thread, int64_t begin, int64_t end) {
@@ -269,9 +278,9 @@ void Engine::attend(const AttentionLayer& m, LayerState& slot, const Segment& se
             // Later chunks see more keys: start with them, so that the last piece taken is a short one.
             const int64_t first = (chunks - 1 - piece / m.kv_heads) * chunk, kv_head = piece % m.kv_heads;
             const int64_t row = segment.begin + first;
-            kernels_.attention.run(projected_.data() + row * stride + kv_head * group * m.head_dim, stride,
-                                   slot.keys.data() + kv_head * m.head_dim * kKeyBlock, slot.key_block_stride(),
-                                   slot.values.data() + kv_head * m.head_dim, slot.value_stride(), position + first,
+            kernel(projected_.data() + row * stride + kv_head * group * m.head_dim, stride,
+                                   slot.keys_as<Element>() + kv_head * m.head_dim * kKeyBlock, slot.key_block_stride(),
+                                   slot.values_as<Element>() + kv_head * m.head_dim, slot.value_stride(), position + first,
                                    std::min(chunk, segment.count - first), group, m.head_dim, scale,
                                    inner_.data() + row * m.query_size() + kv_head * group * m.head_dim, m.query_size(),
                                    attention_scratch_[thread].data());

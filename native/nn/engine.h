@@ -25,12 +25,16 @@ struct Segment {
 
 class Engine {
   public:
-    // float_activations: every product in float32 (slow, close to the definition) instead of 8-bit activations.
+    // float_activations: every product and the key/value cache in float32 (slow, close to the definition) instead of 8-bit
+    // activations and a float16 cache.
     Engine(Weights weights, Isa isa, int num_threads, bool float_activations);
 
     const Weights& weights() const { return weights_; }
     const KernelTable& kernels() const { return kernels_; }
     int num_threads() const { return pool_.num_threads(); }
+    std::unique_ptr<SequenceState> new_state(int64_t max_tokens) const {
+        return std::make_unique<SequenceState>(weights_, max_tokens, float_activations_ ? 4 : 2);
+    }
 
     // Logits after the last token of each sequence: out [B][vocab]. Ids are checked by the caller.
     // Throws ContextFullError before any state changes.
@@ -54,7 +58,8 @@ class Engine {
     void mix(const MambaLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
     void mix(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
     void mix(const MlpLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
-    void attend(const AttentionLayer& m, LayerState& slot, const Segment& segment);
+    template <class Element>
+    void attend(const AttentionLayer& m, LayerState& slot, const Segment& segment, AttentionKernel<Element> kernel);
     void rotate(const AttentionLayer& m, std::span<const Segment> segments);
 
     // prepare(row) writes row of values; then it is quantised if any product needs that. One barrier for both.

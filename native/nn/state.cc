@@ -16,24 +16,24 @@ struct Part {
     size_t nbytes;
 };
 
-std::vector<Part> used_parts(const LayerState& slot, int64_t position) {
+std::vector<Part> used_parts(const LayerState& slot, int64_t position, int64_t kv_nbytes) {
     auto* mutable_slot = const_cast<LayerState*>(&slot);
     return {
         {mutable_slot->recurrent.data(), static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float)},
-        {mutable_slot->keys.data(), static_cast<size_t>(key_blocks(position) * slot.key_block_stride()) * sizeof(uint16_t)},
-        {mutable_slot->values.data(), static_cast<size_t>(position * slot.value_stride()) * sizeof(uint16_t)},
+        {mutable_slot->keys.data(), static_cast<size_t>(key_blocks(position) * slot.key_block_stride() * kv_nbytes)},
+        {mutable_slot->values.data(), static_cast<size_t>(position * slot.value_stride() * kv_nbytes)},
     };
 }
 
-size_t used_nbytes(const LayerState& slot, int64_t position) {
+size_t used_nbytes(const LayerState& slot, int64_t position, int64_t kv_nbytes) {
     size_t total = 0;
-    for (const Part& part : used_parts(slot, position)) total += part.nbytes;
+    for (const Part& part : used_parts(slot, position, kv_nbytes)) total += part.nbytes;
     return total;
 }
 
 struct Allocate {
     LayerState& slot;
-    int64_t max_tokens;
+    int64_t max_tokens, kv_nbytes;
 
     void operator()(const MambaLayer& m) const {
         slot.conv_size = (m.conv_width - 1) * m.channels();
@@ -42,8 +42,8 @@ struct Allocate {
     }
     void operator()(const AttentionLayer& m) const {
         slot.kv_heads = m.kv_heads, slot.head_dim = m.head_dim;
-        slot.keys.reserve(key_blocks(max_tokens) * slot.key_block_stride());
-        slot.values.reserve(max_tokens * slot.value_stride());
+        slot.keys.reserve(key_blocks(max_tokens) * slot.key_block_stride() * kv_nbytes);
+        slot.values.reserve(max_tokens * slot.value_stride() * kv_nbytes);
     }
     void operator()(const MlpLayer&) const {}
 };
@@ -56,17 +56,18 @@ size_t StateSnapshot::nbytes() const {
     return total;
 }
 
-SequenceState::SequenceState(const Weights& weights, int64_t max_tokens) : max_tokens_(max_tokens) {
+SequenceState::SequenceState(const Weights& weights, int64_t max_tokens, int64_t kv_nbytes)
+    : max_tokens_(max_tokens), kv_nbytes_(kv_nbytes) {
     check(max_tokens >= 1 && max_tokens <= (int64_t{1} << 31), "[state] max_tokens: expected 1 to 2^31, got ", max_tokens);
     layers_.resize(weights.layers.size());
-    for (size_t i = 0; i < layers_.size(); ++i) std::visit(Allocate{layers_[i], max_tokens}, weights.layers[i].mixer);
+    for (size_t i = 0; i < layers_.size(); ++i) std::visit(Allocate{layers_[i], max_tokens, kv_nbytes}, weights.layers[i].mixer);
 }
 
 size_t SequenceState::nbytes() const {
     size_t total = 0;
     for (const LayerState& slot : layers_) {
         total += static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float);
-        total += static_cast<size_t>(2 * max_tokens_ * slot.value_stride()) * sizeof(uint16_t);
+        total += static_cast<size_t>(2 * max_tokens_ * slot.value_stride() * kv_nbytes_);
     }
     return total;
 }
@@ -81,9 +82,9 @@ std::unique_ptr<StateSnapshot> SequenceState::snapshot() const {
     auto copy = std::make_unique<StateSnapshot>();
     copy->position = position_;
     for (const LayerState& slot : layers_) {
-        auto& bytes = copy->layers.emplace_back(used_nbytes(slot, position_));
+        auto& bytes = copy->layers.emplace_back(used_nbytes(slot, position_, kv_nbytes_));
         size_t at = 0;
-        for (const Part& part : used_parts(slot, position_)) {
+        for (const Part& part : used_parts(slot, position_, kv_nbytes_)) {
             if (part.nbytes) std::memcpy(bytes.data() + at, part.data, part.nbytes);
             at += part.nbytes;
         }
@@ -97,11 +98,11 @@ void SequenceState::restore(const StateSnapshot& snapshot) {
     check(snapshot.position <= max_tokens_, "[state] the snapshot holds ", snapshot.position, " tokens, this state has room for ",
           max_tokens_);
     for (size_t i = 0; i < layers_.size(); ++i)
-        check(snapshot.layers[i].size() == used_nbytes(layers_[i], snapshot.position),
+        check(snapshot.layers[i].size() == used_nbytes(layers_[i], snapshot.position, kv_nbytes_),
               "[state] the snapshot is of another model: layer ", i, " differs in size");
     for (size_t i = 0; i < layers_.size(); ++i) {
         size_t at = 0;
-        for (const Part& part : used_parts(layers_[i], snapshot.position)) {
+        for (const Part& part : used_parts(layers_[i], snapshot.position, kv_nbytes_)) {
             if (part.nbytes) std::memcpy(part.data, snapshot.layers[i].data() + at, part.nbytes);
             at += part.nbytes;
         }

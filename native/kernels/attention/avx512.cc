@@ -4,6 +4,9 @@
 
 namespace mambino {
 
-void fill_attention_avx512(KernelTable& table) { Attention<Avx512>::fill(table, Isa::kAvx512); }
+void fill_attention_avx512(KernelTable& table) {
+    Attention<Avx512, uint16_t>::fill(table.attention, Isa::kAvx512);
+    Attention<Avx512, float>::fill(table.attention_float, Isa::kAvx512);
+}
 
 }  // namespace mambino

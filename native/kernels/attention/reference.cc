@@ -9,7 +9,11 @@
 namespace mambino {
 namespace {
 
-void attention(const float* q, int64_t q_stride, const uint16_t* keys, int64_t key_block_stride, const uint16_t* values,
+float to_float(uint16_t half) { return fp16_to_float(half); }
+float to_float(float value) { return value; }
+
+template <class Element>
+void attention(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride, const Element* values,
                int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
                float* out, int64_t out_stride, float*) {
     std::vector<float> scores(static_cast<size_t>(position + tokens));
@@ -19,9 +23,9 @@ void attention(const float* q, int64_t q_stride, const uint16_t* keys, int64_t k
         const float* q_head = q + t * q_stride + query % group * head_dim;
         float* out_head = out + t * out_stride + query % group * head_dim;
         for (int64_t k = 0; k < visible; ++k) {
-            const uint16_t* key = keys + k / kKeyBlock * key_block_stride + k % kKeyBlock;
+            const Element* key = keys + k / kKeyBlock * key_block_stride + k % kKeyBlock;
             float dot = 0.0f;
-            for (int64_t e = 0; e < head_dim; ++e) dot += q_head[e] * fp16_to_float(key[e * kKeyBlock]);
+            for (int64_t e = 0; e < head_dim; ++e) dot += q_head[e] * to_float(key[e * kKeyBlock]);
             scores[k] = dot * scale;
         }
         const float top = *std::max_element(scores.begin(), scores.begin() + visible);
@@ -30,7 +34,7 @@ void attention(const float* q, int64_t q_stride, const uint16_t* keys, int64_t k
         for (int64_t k = 0; k < visible; ++k) {
             const double weight = std::exp(static_cast<double>(scores[k] - top));
             total += weight;
-            for (int64_t e = 0; e < head_dim; ++e) sums[e] += weight * fp16_to_float(values[k * value_stride + e]);
+            for (int64_t e = 0; e < head_dim; ++e) sums[e] += weight * to_float(values[k * value_stride + e]);
         }
         for (int64_t e = 0; e < head_dim; ++e) out_head[e] = static_cast<float>(sums[e] / total);
     }
@@ -43,6 +47,9 @@ size_t attention_scratch_floats(int64_t head_dim) {
     return 2 * kTile * head_dim + kQueries * (kTile + head_dim + 2);
 }
 
-void fill_attention_reference(KernelTable& table) { table.attention.set(attention, Isa::kReference); }
+void fill_attention_reference(KernelTable& table) {
+    table.attention.set(attention<uint16_t>, Isa::kReference);
+    table.attention_float.set(attention<float>, Isa::kReference);
+}
 
 }  // namespace mambino

@@ -13,10 +13,11 @@
 
 namespace mambino {
 
-template <class V>
+// V: vector type; Element: what the cache holds, uint16_t (float16) or float.
+template <class V, class Element>
 struct Attention {
     using Reg = typename V::Reg;
-    using Kernel = decltype(KernelTable::attention.run);
+    using Kernel = AttentionKernel<Element>;
     static constexpr int64_t kLanes = V::kLanes;
     static constexpr int64_t kTile = 64;    // keys
     static constexpr int64_t kQueries = 4;  // queries that share each load of a key or value
@@ -36,7 +37,7 @@ struct Attention {
               total(top + kAttentionQueries + kQueries) {}
     };
 
-    static void attention(const float* q, int64_t q_stride, const uint16_t* keys, int64_t key_block_stride, const uint16_t* values,
+    static void attention(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride, const Element* values,
                           int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
                           float* out, int64_t out_stride, float* scratch) {
         if (head_dim % kLanes) {
@@ -75,16 +76,19 @@ struct Attention {
         }
     }
 
-    static void decode_tile(const uint16_t* keys, int64_t key_block_stride, const uint16_t* values, int64_t value_stride, int64_t count,
+    static Reg load(const uint16_t* p) { return V::load_half(p); }
+    static Reg load(const float* p) { return V::load(p); }
+
+    static void decode_tile(const Element* keys, int64_t key_block_stride, const Element* values, int64_t value_stride, int64_t count,
                             int64_t head_dim, const Work& work) {
         for (int64_t block = 0; block * kKeyBlock < count; ++block)
             for (int64_t e = 0; e < head_dim; ++e)
                 for (int64_t lane = 0; lane < kKeyBlock; lane += kLanes)
                     V::store(work.keys + e * kTile + block * kKeyBlock + lane,
-                             V::load_half(keys + block * key_block_stride + e * kKeyBlock + lane));
+                             load(keys + block * key_block_stride + e * kKeyBlock + lane));
         for (int64_t k = 0; k < count; ++k)
             for (int64_t e = 0; e < head_dim; e += kLanes)
-                V::store(work.values + k * head_dim + e, V::load_half(values + k * value_stride + e));
+                V::store(work.values + k * head_dim + e, load(values + k * value_stride + e));
     }
 
     // scores[i][k] = heads[i] . keys[:, k]; columns past the decoded ones hold anything.
@@ -160,9 +164,9 @@ struct Attention {
         return kRegs * kLanes;
     }
 
-    static void fill(KernelTable& table, Isa isa) {
-        fallback = table.attention.run;
-        table.attention.set(attention, isa);
+    static void fill(Entry<Kernel>& entry, Isa isa) {
+        fallback = entry.run;
+        entry.set(attention, isa);
     }
 };
 

@@ -1,9 +1,9 @@
 """Where a state can go from where it is: forward, back to a mark, or to the start."""
 
 import numpy as np
-from tiny_chat import ReplyLM, tiny_tokenizer
 
 from mambino.chat.absorbed import CHUNK_TOKENS, AbsorbedText
+from tiny_chat import ReplyLM, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from struct import error as StructError
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mambino.errors import FormatError, Unsupported
+from mambino.formats.gguf_strings import StringArray, strings_end
 from mambino.formats.gguf_types import (
     ARRAY,
     ARRAY_DTYPES,
@@ -29,7 +29,6 @@ from mambino.formats.gguf_types import (
     U32,
     U64,
     VALUE_STRUCTS,
-    StringArray,
 )
 from mambino.formats.mapped import map_file
 from mambino.formats.tensor import Tensor
@@ -160,18 +159,10 @@ def _read_array(cursor: _Cursor, key: str) -> object:
 
 
 def _read_strings(cursor: _Cursor, key: str, count: int) -> StringArray:
-    """Walk over count strings without decoding them: about 70 ns each, which decides how fast a file opens."""
     if count > (cursor.size - cursor.at) // 8:
         raise cursor.fault(f"key {key}: claims {count} strings, more than the file has bytes for")
-    start = at = cursor.at
-    buffer, read_length = cursor.buffer, U64.unpack_from
-    try:
-        for _ in range(count):
-            at += 8 + read_length(buffer, at)[0]
-    except (StructError, OverflowError):
-        raise cursor.fault(f"key {key}: a string passes the end of the file") from None
-    cursor.take(at - start, f"key {key}")
-    return StringArray(cursor.data[start:at], count, f"[gguf] {cursor.path}: key {key}")
+    start = cursor.take(strings_end(cursor.data, cursor.at, count) - cursor.at, f"key {key}")
+    return StringArray(cursor.data[start : cursor.at], count, f"[gguf] {cursor.path}: key {key}")
 
 
 def _alignment(cursor: _Cursor, metadata: Mapping[str, object]) -> int:

@@ -14,6 +14,7 @@ from typing import IO
 import numpy as np
 
 from mambino.errors import InputError, Unsupported
+from mambino.formats.gguf_strings import StringArray, encode_string
 from mambino.formats.gguf_types import (
     ARRAY,
     ARRAY_DTYPES,
@@ -25,8 +26,6 @@ from mambino.formats.gguf_types import (
     U32,
     U64,
     VALUE_STRUCTS,
-    StringArray,
-    encode_string,
 )
 from mambino.formats.mapped import replacing
 from mambino.formats.tensor import Tensor

@@ -4,7 +4,7 @@ Knows nothing of files. Start at match_tensors.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mambino.config import HybridConfig
 from mambino.errors import FormatError
-from mambino.formats.names import Form, NameRow, rows
+from mambino.formats.names import Form, rows
 from mambino.formats.tensor import Tensor
 
 # Stored beside the weights, unused by a forward pass: activation and cache scales of FP8 files, old RoPE tables.
@@ -50,21 +50,27 @@ def match_tensors(config: HybridConfig, tensors: Mapping[str, Tensor], form: For
 
     Raises     FormatError that lists every tensor that is missing, left over, or of another shape
     """
-    left, missing, matched = dict(tensors), list[str](), dict[str, Tensor]()
+    left, missing, misshapen, matched = dict(tensors), list[str](), list[str](), dict[str, Tensor]()
     if form == "hf" and config.architecture == "nemotron_h" and not any(name.startswith("backbone.") for name in left):
         left = {re.sub("^model[.]", "backbone.", name): tensor for name, tensor in left.items()}
     for row in rows(config):
         tensor = left.pop(row.stored_name(form), None)
         if tensor is None:
             missing.append(row.stored_name(form))
+        elif _fits(tensor.shape, row.stored_shape(form), form):
+            matched[row.own] = replace(tensor, name=row.own, shape=row.stored_shape(form))
         else:
-            matched[row.own] = _fitted(row, tensor, form)
+            misshapen.append(f"{tensor.name}: expected shape {row.stored_shape(form)}, got {tensor.shape}")
     _drop_tied_head(config, matched, left)
-    if missing or left:
-        problems = [f"missing {listed(missing)}"] if missing else []
-        problems += [f"unknown {listed(list(left))}"] if left else []
-        raise FormatError(f"[{form}] tensors do not fit the {config.architecture} config: {'; '.join(problems)}")
+    _require_none(missing, left, misshapen, f"[{form}] tensors do not fit the {config.architecture} config")
     return matched
+
+
+def _require_none(missing: list[str], unknown: Iterable[str], misshapen: list[str], where: str) -> None:
+    kinds = {"missing": missing, "unknown": list(unknown), "tensor": misshapen}
+    problems = [f"{kind} {listed(names)}" for kind, names in kinds.items() if names]
+    if problems:
+        raise FormatError(f"{where}: {'; '.join(problems)}; re-export the model")
 
 
 def _drop_tied_head(config: HybridConfig, matched: Mapping[str, Tensor], left: dict[str, Tensor]) -> None:
@@ -76,14 +82,9 @@ def _drop_tied_head(config: HybridConfig, matched: Mapping[str, Tensor], left: d
         del left["lm_head.weight"]
 
 
-def _fitted(row: NameRow, tensor: Tensor, form: Form) -> Tensor:
-    """The tensor under its own name, in the table's shape; GGUF files drop leading dimensions of 1."""
-    expected = row.stored_shape(form)
-    if tensor.shape != expected and (form == "hf" or _without_ones(tensor.shape) != _without_ones(expected)):
-        raise FormatError(
-            f"[{form}] tensor {tensor.name}: expected shape {expected}, got {tensor.shape}; re-export the model"
-        )
-    return replace(tensor, name=row.own, shape=expected)
+def _fits(shape: tuple[int, ...], expected: tuple[int, ...], form: Form) -> bool:
+    """Equal; GGUF files drop leading dimensions of 1, so there they do not count."""
+    return shape == expected or (form == "gguf" and _without_ones(shape) == _without_ones(expected))
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

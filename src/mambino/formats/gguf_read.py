@@ -208,11 +208,11 @@ def _read_entry(cursor: _Cursor) -> _Entry:
         raise cursor.fault(f"tensor {name}: has no elements, shape {shape}")
     try:
         quant_type = type_by_ggml_id(type_id)
-        nbytes = prod(shape[:-1]) * quant_type.row_nbytes(shape[-1])
     except Unsupported as error:
         raise Unsupported(f"[gguf] {cursor.path}: tensor {name}: {error}") from None
-    except FormatError as error:
-        raise cursor.fault(f"tensor {name}: {error}") from None
+    if shape[-1] % quant_type.block_size:
+        raise cursor.fault(f"tensor {name}: rows of {shape[-1]} are not whole {quant_type.name} blocks")
+    nbytes = prod(shape[:-1]) * quant_type.row_nbytes(shape[-1])
     return _Entry(name=name, type=quant_type, shape=shape, offset=offset, nbytes=nbytes)
 
 

@@ -7,7 +7,7 @@ exports too large to hold at once.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +31,7 @@ from mambino.formats.mapped import replacing
 from mambino.formats.tensor import Tensor
 from mambino.quant.types import QuantType
 
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 _KIND_BY_DTYPE = {np.dtype(code): kind for kind, code in ARRAY_DTYPES.items()}
 
 
@@ -167,7 +168,10 @@ def _kind_of(key: str, values: Sequence[object]) -> int:
     """The GGUF type that holds all values: bool, f32, or the first of u32, i32, u64, i64."""
     if values and all(isinstance(value, bool) for value in values):
         return BOOL
-    if values and all(isinstance(value, float) for value in values):
+    reals = [value for value in values if isinstance(value, float)]
+    if reals and len(reals) == len(values):
+        if any(_MAX_FLOAT32 < abs(value) < inf for value in reals):
+            raise InputError(f"[gguf] key {key}: {max(reals, key=abs)} does not fit a float32; pass np.float64")
         return 6
     integers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
     if integers and len(integers) == len(values):

@@ -18,7 +18,7 @@ import numpy as np
 
 from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec
 
-_MAGIC = b"mambino tokenizer 1\n"  # the number changes whenever the layout or the meaning of a spec does
+_MAGIC = b"mambino tokenizer 2\n"  # the number changes whenever the layout or the meaning of a spec does
 _SIZES = struct.Struct("<QQQ")  # bytes of head, number of tokens, number of merges
 
 
@@ -76,6 +76,7 @@ def _pack(spec: BpeSpec) -> bytes:
         "normalizer": spec.normalizer,
         "pre_tokenizer": spec.pre_tokenizer,
         "options": asdict(spec.options),
+        "leading_token": spec.leading_token,
     }
     text = json.dumps(head).encode()
     sizes = _SIZES.pack(len(text), len(spec.ids), len(spec.merges))
@@ -94,4 +95,5 @@ def _unpack(body: memoryview) -> BpeSpec:
         normalizer=head["normalizer"],
         pre_tokenizer=head["pre_tokenizer"],
         options=BpeOptions(**head["options"]),
+        leading_token=head["leading_token"],
     )

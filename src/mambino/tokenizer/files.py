@@ -11,7 +11,7 @@ from mambino.errors import FormatError
 from mambino.tokenizer.cache import cached_spec, content_key
 from mambino.tokenizer.from_gguf import gguf_key_parts, spec_from_gguf
 from mambino.tokenizer.from_json import spec_from_json
-from mambino.tokenizer.spec import BpeSpec
+from mambino.tokenizer.spec import BpeSpec, added_id
 from mambino.tokenizer.tokenizer import Tokenizer
 
 # Control tokens that end a turn or a text in every vocabulary that has them. Files often name only one of a model's
@@ -33,13 +33,15 @@ def tokenizer_from_directory(path: Path | str, cache_dir: Path | None = None) ->
     settings = _read_json(directory / "tokenizer_config.json")
     names = _read_json(directory / "special_tokens_map.json") | settings
     generation = _read_json(directory / "config.json") | _read_json(directory / "generation_config.json")
-    bos, end = (_named_id(names.get(name), spec) for name in ("bos_token", "eos_token"))
-    ends = [*_id_list(generation.get("eos_token_id")), *([] if end is None else [end])]
+    bos, end = (added_id(spec, _token_text(names.get(name))) for name in ("bos_token", "eos_token"))
+    if bos is None:
+        bos = next(iter(_id_list(generation.get("bos_token_id"))), added_id(spec, spec.leading_token))
+    wants_bos = settings.get("add_bos_token")
     return Tokenizer(
         spec,
-        bos_token_id=bos if bos is not None else next(iter(_id_list(generation.get("bos_token_id"))), None),
-        eos_token_ids=[*ends, *_end_ids(spec)],
-        wants_bos=settings.get("add_bos_token") is True,
+        bos_token_id=bos,
+        eos_token_ids=[*_id_list(generation.get("eos_token_id")), *([] if end is None else [end]), *_end_ids(spec)],
+        wants_bos=wants_bos if isinstance(wants_bos, bool) else spec.leading_token is not None,
         chat_template=_directory_template(directory, settings),
     )
 
@@ -82,10 +84,10 @@ def _id_list(value: object) -> list[int]:
     return [entry for entry in values if type(entry) is int and entry >= 0]
 
 
-def _named_id(value: object, spec: BpeSpec) -> int | None:
-    """tokenizer_config.json names an added token by its text, or by an object that holds the text."""
+def _token_text(value: object) -> str | None:
+    """tokenizer_config.json names a token by its text, or by an object that holds the text."""
     text = value.get("content") if isinstance(value, dict) else value
-    return next((token.id for token in spec.added if token.text == text), None)
+    return text if isinstance(text, str) else None
 
 
 def _directory_template(directory: Path, settings: Json) -> str | None:

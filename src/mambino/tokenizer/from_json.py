@@ -26,14 +26,19 @@ def spec_from_json(root: object) -> BpeSpec:
     options = _options(model)
     vocabulary = _vocabulary(model)
     tokens = list(vocabulary)
+    added = tuple(_added(entry) for entry in _sequence(source.get("added_tokens") or [], "added_tokens"))
+    _require_unicode([*tokens, *(token.text for token in added)])
+    if options.unk_token is not None and options.unk_token not in vocabulary:
+        raise FormatError(f"[tokenizer] model.unk_token {options.unk_token!r} is not in the vocabulary")
     return BpeSpec(
         tokens=tokens,
         ids=np.fromiter(vocabulary.values(), dtype=np.int32, count=len(tokens)),
         merges=merge_indices(tokens, _merges(model), options),
-        added=tuple(_added(entry) for entry in _sequence(source.get("added_tokens") or [], "added_tokens")),
+        added=added,
         normalizer=_component(source, "normalizer"),
         pre_tokenizer=_component(source, "pre_tokenizer"),
         options=options,
+        leading_token=_leading_token(_component(source, "post_processor")),
     )
 
 
@@ -99,6 +104,15 @@ def _vocabulary(model: Mapping[str, object]) -> dict[str, int]:
     return cast(dict[str, int], vocabulary)
 
 
+def _require_unicode(tokens: list[str]) -> None:
+    try:
+        "".join(tokens).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise FormatError(
+            f"[tokenizer] a token holds the lone surrogate {error.object[error.start]!r}; fetch the file again"
+        ) from None
+
+
 def _merges(model: Mapping[str, object]) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for merge in _sequence(model.get("merges"), "model.merges"):
@@ -119,3 +133,17 @@ def _added(value: object) -> AddedToken:
         if not isinstance(flag, bool):
             raise FormatError(f"[tokenizer] added token {text!r}: {name} should be true or false, got {flag!r}")
     return AddedToken(text=text, id=token_id, **cast(dict[str, bool], flags))
+
+
+def _leading_token(post_processor: Json | None) -> str | None:
+    """The special token that a TemplateProcessing, alone or in a Sequence, puts before a single text."""
+    if post_processor is None:
+        return None
+    for step in _sequence(post_processor.get("processors", [post_processor]), "post_processor.processors"):
+        template = _mapping(step, "post_processor").get("single")
+        first = template[0] if isinstance(template, list) and template else None
+        special = first.get("SpecialToken") if isinstance(first, dict) else None
+        text = special.get("id") if isinstance(special, dict) else None
+        if isinstance(text, str):
+            return text
+    return None

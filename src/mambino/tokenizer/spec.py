@@ -57,7 +57,8 @@ class BpeSpec:
     """Everything that decides ids.
 
     Shapes     tokens T strings; ids (T,) their token ids; merges (M, 2) pairs of indices into tokens, best first
-    Units      normalizer and pre_tokenizer are the objects of tokenizer.json
+    Units      normalizer and pre_tokenizer are the objects of tokenizer.json; leading_token is the text of the token
+               that its post-processor puts first
     """
 
     tokens: list[str]
@@ -67,6 +68,12 @@ class BpeSpec:
     normalizer: Json | None
     pre_tokenizer: Json | None
     options: BpeOptions = field(default_factory=BpeOptions)
+    leading_token: str | None = None
+
+
+def added_id(spec: BpeSpec, text: str | None) -> int | None:
+    """The id of the added token spelled text; None if there is none."""
+    return next((token.id for token in spec.added if token.text == text), None)
 
 
 def merge_indices(tokens: list[str], merges: Iterable[tuple[str, str]], options: BpeOptions) -> NDArray[np.int32]:

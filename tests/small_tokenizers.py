@@ -1,0 +1,61 @@
+"""Small tokenizers trained on the spot, one for each way of splitting, with the second opinion on their ids.
+
+Start at train; model_file finds the real ones, where somebody has them.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer as Library
+from tokenizers import models, trainers
+
+from hard_texts import HARD_TEXTS, random_texts
+from mambino.tokenizer.byte_letters import BYTE_TO_LETTER, spelled_bytes
+from mambino.tokenizer.pre_tokenizers import PRE_TOKENIZERS
+from reference_bpe import ReferenceBpe, pieces
+
+ROWS = ("gpt-2", "smollm", "llama-bpe", "qwen2", "tekken", "gpt-4o")
+SPECIALS = ("<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")
+MARKUP = ("<think>", "</think>")  # not flagged special, as several families ship them
+
+
+def train(pre: str) -> dict[str, object]:
+    """A tokenizer.json of about 700 tokens that splits as pre does."""
+    row = PRE_TOKENIZERS[pre]
+    skeleton: dict[str, object] = {"version": "1.0", "added_tokens": [], "truncation": None, "padding": None}
+    skeleton |= {"normalizer": row.normalizer, "pre_tokenizer": row.pre_tokenizer, "post_processor": None}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    skeleton |= {"decoder": byte_level, "model": {"type": "BPE", "vocab": {}, "merges": []}}
+    library = Library.from_str(json.dumps(skeleton))
+    library.model = models.BPE(ignore_merges=row.ignore_merges)
+    trainer = trainers.BpeTrainer(
+        vocab_size=700,
+        special_tokens=list(SPECIALS),
+        initial_alphabet=list(BYTE_TO_LETTER.values()),
+        show_progress=False,
+    )
+    sample = [*HARD_TEXTS, "the cat and the other dog don't do what the world's 123 others do\n" * 3]
+    library.train_from_iterator([*sample, *random_texts(50, seed=1)], trainer)
+    library.add_tokens(list(MARKUP))
+    root: dict[str, object] = json.loads(library.to_str())
+    return root
+
+
+def reference_of(pre: str, root: dict[str, object]) -> ReferenceBpe:
+    model = root["model"]
+    assert isinstance(model, dict)
+    added = {*SPECIALS, *MARKUP}
+    ids = {spelled_bytes(token): index for token, index in model["vocab"].items() if token not in added}
+    merges = [(spelled_bytes(left), spelled_bytes(right)) for left, right in model["merges"]]
+    return ReferenceBpe(ids, merges, lambda text: pieces(pre, text), PRE_TOKENIZERS[pre].ignore_merges)
+
+
+def model_file(name: str) -> Path:
+    """A file below the folder named by MAMBINO_TEST_MODELS; skips without it."""
+    folder = os.environ.get("MAMBINO_TEST_MODELS")
+    found = sorted(Path(folder).rglob(name)) if folder else []
+    if not found:
+        pytest.skip(f"needs {name} below the folder in MAMBINO_TEST_MODELS")
+    return found[0]

@@ -38,3 +38,7 @@ class InputError(MambinoError, ValueError):
 
 class FetchError(MambinoError):
     """A model could not be found or downloaded."""
+
+
+class TrainingError(MambinoError):
+    """Training cannot go on: a loss or a gradient is not finite."""

@@ -1,0 +1,38 @@
+"""python -m recipes.bundled: make the data, train, and (with --export) write the GGUF and its run record."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from mambino.train.optim import WarmupStableDecay
+from recipes.bundled.recipe import prepare, run
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="recipes.bundled", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where the run lives; it continues from there")
+    parser.add_argument("--corpora", type=Path, default=_REPOSITORY / "../shared/data/corpora")
+    parser.add_argument("--scale", type=float, default=1.0, help="size of the generated corpora")
+    parser.add_argument("--warmup", type=int, default=100, help="steps")
+    parser.add_argument("--stable", type=int, default=2600, help="steps")
+    parser.add_argument("--decay", type=int, default=1100, help="steps")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data-only", action="store_true", help="stop before training")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    prepared = prepare(arguments.folder / "data", arguments.corpora, arguments.scale)
+    sizes = {name: f"{len(documents.tokens) / 1e6:.2f} M" for name, documents in prepared.training.items()}
+    print(f"tokens: {sizes}", flush=True)
+    if arguments.data_only:
+        return
+    schedule = WarmupStableDecay(
+        warmup_steps=arguments.warmup, stable_steps=arguments.stable, decay_steps=arguments.decay
+    )
+    run(arguments.folder, prepared, schedule)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The bundled model: what it is and how it is trained. All numbers of the run are here.
+
+Start at main (python -m recipes.bundled --help); export.py turns the result into the GGUF in src/mambino/bundled.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+import torch
+
+from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
+from mambino.model.hybrid import HybridLM
+from mambino.train.checkpoint import Progress
+from mambino.train.data import Documents, MixedBatches
+from mambino.train.loop import LoopSettings, language_loss, train
+from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
+from recipes.bundled.text import BOS, EOS, SPECIALS, make_corpora, train_tokenizer
+
+VOCAB_SIZE = 2048
+CONFIG = HybridConfig(
+    architecture="nemotron_h",
+    layers=layers_from_pattern(
+        "M-M*-",
+        mamba=MambaSpec(num_heads=8, head_dim=64, state_size=64, num_groups=2, conv_kernel=4),
+        attention=AttentionSpec(num_heads=4, num_kv_heads=2, head_dim=64),
+        mlp=MlpSpec(intermediate_size=768, activation="relu2"),
+    ),
+    hidden_size=256,
+    vocab_size=VOCAB_SIZE,
+    norm_eps=1e-5,
+    tie_embeddings=False,
+    max_context=1024,
+    bos_token_id=SPECIALS.index(BOS),
+    eos_token_ids=(SPECIALS.index(EOS), SPECIALS.index("</s>")),
+)
+OPTIM = OptimSettings(learning_rate=3e-3, weight_decay=0.05)
+ROWS, ROW_SIZE = 8, 512
+STABLE_SHARES = {"stories": 0.40, "chats": 0.36, "requests": 0.14, "books": 0.10}
+DECAY_SHARES = {"stories": 0.15, "chats": 0.60, "requests": 0.22, "books": 0.03}
+Z_WEIGHT = 1e-4
+SEED = 20
+HELD_OUT_SCALE = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The tokenizer (text of tokenizer.json) and the corpora as ids: training, and held out from other seeds."""
+
+    tokenizer_json: str
+    training: dict[str, Documents]
+    held_out: dict[str, Documents]
+
+
+def prepare(folder: Path, corpora_folder: Path, scale: float) -> Prepared:
+    """Make (or read back) the corpora under folder. Deterministic in scale and the files of corpora_folder."""
+    path = folder / "tokenizer.json"
+    names = tuple(STABLE_SHARES)
+    if not path.exists():
+        texts = make_corpora(scale, corpora_folder, seed=SEED)
+        held_out = make_corpora(HELD_OUT_SCALE, Path("/nonexistent"), seed=SEED + 1)
+        if not texts["books"]:
+            texts["books"] = texts["stories"][:64]
+        held_out["books"], texts["books"] = texts["books"][::50], [t for i, t in enumerate(texts["books"]) if i % 50]
+        sample = [text for name in names for text in texts[name][:8000]]
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer_json = train_tokenizer(sample, VOCAB_SIZE)
+        encoder = tokenizers.Tokenizer.from_str(tokenizer_json)
+        for name in names:
+            _store(folder / f"{name}.npz", encoder, texts[name])
+            _store(folder / f"{name}.held_out.npz", encoder, held_out[name])
+        path.write_text(tokenizer_json, encoding="utf-8")
+    return Prepared(
+        tokenizer_json=path.read_text(encoding="utf-8"),
+        training={name: _restore(folder / f"{name}.npz") for name in names},
+        held_out={name: _restore(folder / f"{name}.held_out.npz") for name in names},
+    )
+
+
+def _store(path: Path, encoder: tokenizers.Tokenizer, texts: list[str]) -> None:
+    documents = Documents.of([encoding.ids for encoding in encoder.encode_batch(texts, add_special_tokens=False)])
+    np.savez(path, tokens=documents.tokens, bounds=documents.bounds)
+
+
+def _restore(path: Path) -> Documents:
+    with np.load(path) as arrays:
+        return Documents(tokens=arrays["tokens"], bounds=arrays["bounds"])
+
+
+def shares_at(schedule: WarmupStableDecay, step: int) -> dict[str, float]:
+    """The mixture: constant, then moving to the decay mixture within the first quarter of the decay."""
+    toward = min(1.0, 4.0 * schedule.decay_progress(step))
+    return {name: (1 - toward) * STABLE_SHARES[name] + toward * DECAY_SHARES[name] for name in STABLE_SHARES}
+
+
+def run(folder: Path, prepared: Prepared, schedule: WarmupStableDecay) -> tuple[HybridLM, Progress]:
+    """Train (or continue) in folder to the end of the schedule."""
+    torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
+    model = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
+    batches = MixedBatches(
+        prepared.training, lambda step: shares_at(schedule, step), rows=ROWS, row_size=ROW_SIZE, seed=SEED
+    )
+    optimizer = Optimizer.for_model(model, OPTIM)
+    settings = LoopSettings(keep_every_steps=500)
+    progress = train(model, optimizer, schedule, batches, language_loss(Z_WEIGHT), folder=folder, settings=settings)
+    return model, progress

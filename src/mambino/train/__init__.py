@@ -1,0 +1,1 @@
+"""Training: packed token streams, losses, optimisers, one loop. Start at loop.train."""

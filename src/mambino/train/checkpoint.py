@@ -1,0 +1,83 @@
+"""Saved training runs: everything that the next step depends on, in one file that is whole or not there.
+
+Start at save and load; loop.py decides when.
+"""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mambino.errors import FormatError
+from mambino.model.hybrid import HybridLM
+from mambino.train.data import MixedBatches
+from mambino.train.optim import Optimizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a run stands: steps done and targets seen."""
+
+    step: int = 0
+    num_tokens: int = 0
+
+
+def save(path: Path, model: HybridLM, optimizer: Optimizer, batches: MixedBatches, progress: Progress) -> None:
+    """Write a checkpoint and put it in place of the old one at once; a kill leaves the old one."""
+    content = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "batches": batches.state,
+        "rng": torch.get_rng_state(),
+        "step": progress.step,
+        "num_tokens": progress.num_tokens,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+
+
+def load(path: Path, model: HybridLM, optimizer: Optimizer, batches: MixedBatches) -> Progress:
+    """Continue as if never interrupted. Mutates model, optimizer, batches and torch's global generator.
+
+    Raises     FormatError if the file is not a checkpoint of this model
+    """
+    content = _read(path)
+    try:
+        model.load_state_dict(content["model"])
+        optimizer.load_state_dict(content["optimizer"])
+        batches.restore(content["batches"])
+        torch.set_rng_state(content["rng"])
+        return Progress(step=content["step"], num_tokens=content["num_tokens"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise FormatError(
+            f"[train] {path}: not a checkpoint of this run: {error}; start with a fresh folder"
+        ) from error
+
+
+def load_weights(path: Path, model: HybridLM) -> Progress:
+    """Only the weights. Mutates model."""
+    content = _read(path)
+    model.load_state_dict(content["model"])
+    return Progress(step=content["step"], num_tokens=content["num_tokens"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise FormatError(f"[train] {path}: cannot be read as a checkpoint: {error}") from error
+    if not isinstance(content, dict):
+        raise FormatError(f"[train] {path}: expected a checkpoint, got a {type(content).__name__}")
+    return content

@@ -1,0 +1,5 @@
+"""`python -m mambino.cli`."""
+
+from mambino.cli.main import main
+
+main()

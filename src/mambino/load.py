@@ -1,0 +1,127 @@
+"""Open a model or a tokenizer by path or name: the one place that picks the engine or PyTorch.
+
+Composes hub, formats, tokenizer and the two implementations; decides nothing else. Start at open_model.
+"""
+
+import os
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mambino.errors import InputError, Unsupported
+from mambino.formats.checkpoint import Checkpoint, open_checkpoint
+from mambino.formats.gguf_read import open_gguf
+from mambino.hub.local import BUNDLED, home, resolve
+from mambino.lm import LanguageModel
+from mambino.tokenizer.files import tokenizer_from_directory, tokenizer_from_gguf
+from mambino.tokenizer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from mambino.engine.native import Activations, Isa
+
+Backend = Literal["native", "torch"]
+Name = str | os.PathLike[str]
+
+
+def open_model(
+    name: Name = BUNDLED,
+    *,
+    backend: Backend = "native",
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | str | None" = None,
+    threads: int | None = None,
+    isa: "Isa" = "best",
+    activations: "Activations" = "int8",
+) -> LanguageModel:
+    """A model from a GGUF file, a Hugging Face directory, or the name of an installed model (hub.local.resolve).
+
+    native, the C++ engine, takes threads (None: all cores), isa and activations. torch takes device (None: the CPU)
+    and dtype (None: float32; or a name such as "bfloat16"), and threads for the whole process.
+
+    Raises     FetchError for a name that is not here; FormatError, ConfigError, Unsupported for the file;
+               InputError for an option of the other backend; Unsupported if the backend is not installed
+    """
+    checkpoint = open_checkpoint(resolve(name))
+    return model_of(
+        checkpoint, backend=backend, device=device, dtype=dtype, threads=threads, isa=isa, activations=activations
+    )
+
+
+def model_of(
+    checkpoint: Checkpoint,
+    *,
+    backend: Backend = "native",
+    device: "torch.device | str | None" = None,
+    dtype: "torch.dtype | str | None" = None,
+    threads: int | None = None,
+    isa: "Isa" = "best",
+    activations: "Activations" = "int8",
+) -> LanguageModel:
+    """The model of an open checkpoint; see open_model."""
+    if backend == "native":
+        if device is not None or dtype is not None:
+            raise InputError("[load] device and dtype are for backend='torch'; the native engine runs on the CPU")
+        return _native_model(checkpoint, threads, isa, activations)
+    if backend == "torch":
+        if isa != "best" or activations != "int8":
+            raise InputError("[load] isa and activations are for backend='native'")
+        return _torch_model(checkpoint, device, dtype, threads)
+    raise InputError(f"[load] backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
+
+
+def _native_model(checkpoint: Checkpoint, threads: int | None, isa: "Isa", activations: "Activations") -> LanguageModel:
+    try:
+        from mambino.engine.native import NativeLM
+    except ImportError as error:
+        raise Unsupported(f"[load] the C++ engine is not built here ({error}); install mambino again") from error
+    return NativeLM(checkpoint.config, checkpoint.tensors("gguf"), threads=threads, isa=isa, activations=activations)
+
+
+def _torch_model(
+    checkpoint: Checkpoint, device: "torch.device | str | None", dtype: "torch.dtype | str | None", threads: int | None
+) -> LanguageModel:
+    try:
+        import torch
+
+        from mambino.model.torch_lm import TorchLM
+    except ImportError as error:
+        raise Unsupported("[load] backend 'torch' needs PyTorch: pip install 'mambino[torch]'") from error
+    kind = _named_dtype(dtype) if isinstance(dtype, str) else dtype
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"[load] threads: expected at least 1, got {threads}")
+        torch.set_num_threads(threads)
+    try:
+        place = None if device is None else torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"[load] device {device!r}: {str(error).splitlines()[0]}") from error
+    return TorchLM.from_tensors(checkpoint.config, checkpoint.tensors("hf"), device=place, dtype=kind)
+
+
+def _named_dtype(name: str) -> "torch.dtype":
+    import torch
+
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name not in known:
+        raise InputError(f"[load] dtype: expected one of {', '.join(known)}, got {name!r}")
+    return known[name]
+
+
+def open_tokenizer(name: Name = BUNDLED) -> Tokenizer:
+    """The tokenizer of a model (GGUF file, Hugging Face directory, or installed name); reads no weights.
+
+    Raises     FetchError for a name that is not here; FormatError or Unsupported for the file
+    """
+    path = resolve(name)
+    cache = home() / "tokenizers"
+    if path.is_dir():
+        return tokenizer_from_directory(path, cache)
+    return tokenizer_from_gguf(open_gguf(path).metadata, cache)
+
+
+def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
+    """The tokenizer that belongs to an open checkpoint; see open_tokenizer."""
+    cache = home() / "tokenizers"
+    if checkpoint.kind == "hf":
+        return tokenizer_from_directory(checkpoint.path, cache)
+    return tokenizer_from_gguf(checkpoint.metadata, cache)

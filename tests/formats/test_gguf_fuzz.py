@@ -6,7 +6,6 @@ from struct import pack_into
 
 import numpy as np
 import pytest
-from tiny_models import tiny_hybrid_config, tiny_weights
 
 from mambino.errors import MambinoError
 from mambino.formats.checkpoint import open_checkpoint
@@ -16,6 +15,7 @@ from mambino.formats.gguf_strings import StringArray
 from mambino.formats.gguf_write import write_gguf
 from mambino.formats.names import rows
 from mambino.formats.safetensors import open_safetensors, write_safetensors
+from tiny_models import tiny_hybrid_config, tiny_weights
 
 # A damaged file may not cost more than a whole one (a few hundred KiB); the bound leaves room for error messages.
 MAX_NBYTES = 1 << 23

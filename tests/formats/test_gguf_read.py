@@ -3,10 +3,10 @@
 from struct import pack
 
 import gguf
-import gguf_bytes as raw
 import numpy as np
 import pytest
 
+import gguf_bytes as raw
 from mambino.errors import FormatError, MambinoError, Unsupported
 from mambino.formats.gguf_read import open_gguf
 
@@ -31,7 +31,10 @@ DAMAGED = {
     "strings cut": (raw.file([raw.key("a.b", 9, pack("<IQQ", 8, 1, 2**64 - 1))]), "key a.b: needs"),
     "alignment 0": (raw.file([raw.key("general.alignment", 4, pack("<I", 0))]), "expected a power of two, got 0"),
     "alignment 48": (raw.file([raw.key("general.alignment", 4, pack("<I", 48))]), "expected a power of two, got 48"),
-    "alignment text": (raw.file([raw.key("general.alignment", 8, raw.string("x"))]), "expected a power of two, got 'x'"),
+    "alignment text": (
+        raw.file([raw.key("general.alignment", 8, raw.string("x"))]),
+        "expected a power of two, got 'x'",
+    ),
     "no dimensions": (raw.file(infos=[raw.info("w", [])]), "tensor w: expected 1 to 4 dimensions, got 0"),
     "five dimensions": (raw.file(infos=[raw.info("w", [1] * 5)]), "tensor w: expected 1 to 4 dimensions, got 5"),
     "absurd dimensions": (raw.file(infos=[string[:-20] for string in [raw.info("w", [1] * 4)]]), "tensor w: needs"),
@@ -40,7 +43,10 @@ DAMAGED = {
         raw.file(infos=[raw.info("w", [2**63, 2**63, 2])], data=bytes(64)),
         r"tensor w: needs bytes up to 680564733841876926926749214863536423008",
     ),
-    "ragged blocks": (raw.file(infos=[raw.info("w", [33], 8)], data=bytes(64)), "tensor w: rows of 33 are not whole Q8_0 blocks"),
+    "ragged blocks": (
+        raw.file(infos=[raw.info("w", [33], 8)], data=bytes(64)),
+        "tensor w: rows of 33 are not whole Q8_0 blocks",
+    ),
     "outside": (raw.file(infos=[raw.info("w", [8], 0, 64)], data=bytes(64)), "tensor w: needs bytes up to"),
     "outside by one": (raw.file(infos=[raw.info("w", [17])], data=bytes(67)), "tensor w: needs bytes up to"),
     "absurd offset": (raw.file(infos=[raw.info("w", [8], 0, 2**63)], data=bytes(64)), "tensor w: needs bytes up to"),
@@ -58,7 +64,10 @@ FOREIGN = {
     "version 1": (raw.file(version=1), "GGUF version 1"),
     "version 4": (raw.file(version=4), "GGUF version 4"),
     "big endian": (raw.file(version=3 << 24), "big endian"),
-    "Q2_K": (raw.file(infos=[raw.info("blk.0.w", [256], 10)], data=bytes(96)), r"tensor blk.0.w: Q2_K \(GGML type 10\)"),
+    "Q2_K": (
+        raw.file(infos=[raw.info("blk.0.w", [256], 10)], data=bytes(96)),
+        r"tensor blk.0.w: Q2_K \(GGML type 10\)",
+    ),
     "unknown type": (raw.file(infos=[raw.info("w", [256], 77)]), "tensor w: unknown GGML type 77"),
     "nested": (raw.file([raw.key("a.b", 9, pack("<IQ", 9, 1))]), "key a.b: arrays of arrays"),
 }

@@ -5,10 +5,10 @@ import os
 from struct import pack
 
 import gguf
-import gguf_bytes as raw
 import numpy as np
 import pytest
 
+import gguf_bytes as raw
 from mambino.errors import FormatError, InputError, MambinoError, Unsupported
 from mambino.formats.gguf_read import open_gguf
 from mambino.formats.gguf_write import TensorEntry, gguf_writer, write_gguf
@@ -35,7 +35,9 @@ def some_tensors(rng):
 
 
 def plain(value):
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value if np.isscalar(value) else list(value)
+    return (
+        value.tolist() if isinstance(value, np.ndarray | np.generic) else value if np.isscalar(value) else list(value)
+    )
 
 
 def test_what_is_written_is_read_back(tmp_path, rng):
@@ -124,7 +126,10 @@ def test_streaming_wants_the_announced_tensors_in_order(tmp_path):
     entries = [TensorEntry(name=name, type=TYPES["F32"], shape=(1, 2)) for name in "ab"]
     with pytest.raises(InputError, match="expected tensor"), gguf_writer(tmp_path / "t", {}, entries) as writer:
         writer.write(second)
-    with pytest.raises(InputError, match="tensor b: announced, but never"), gguf_writer(tmp_path / "t", {}, entries) as w:
+    with (
+        pytest.raises(InputError, match="tensor b: announced, but never"),
+        gguf_writer(tmp_path / "t", {}, entries) as w,
+    ):
         w.write(first)
     with pytest.raises(InputError, match="more tensors than announced"), gguf_writer(tmp_path / "t", {}, []) as writer:
         writer.write(first)

@@ -1,12 +1,12 @@
 """The table of names: complete, unambiguous, and in the words of the formats."""
 
 import pytest
-from tiny_models import tiny_hybrid_config, tiny_llama_config
 
 from mambino.config import AttentionSpec, HybridConfig, MlpSpec
 from mambino.errors import ConfigError
 from mambino.formats.names import rows
 from mambino.presets import PRESETS
+from tiny_models import tiny_hybrid_config, tiny_llama_config
 
 CONFIGS = [*PRESETS.values(), tiny_hybrid_config(), tiny_llama_config()]
 
@@ -56,7 +56,10 @@ def test_a_llama_block_is_two_layers():
     table = {row.own: (row.hf, row.gguf) for row in rows(tiny_llama_config())}
     assert table["layers.2.norm.weight"] == ("model.layers.1.input_layernorm.weight", "blk.1.attn_norm.weight")
     assert table["layers.3.norm.weight"] == ("model.layers.1.post_attention_layernorm.weight", "blk.1.ffn_norm.weight")
-    assert table["layers.2.mixer.o_proj.weight"] == ("model.layers.1.self_attn.o_proj.weight", "blk.1.attn_output.weight")
+    assert table["layers.2.mixer.o_proj.weight"] == (
+        "model.layers.1.self_attn.o_proj.weight",
+        "blk.1.attn_output.weight",
+    )
     assert table["layers.3.mixer.gate_proj.weight"] == ("model.layers.1.mlp.gate_proj.weight", "blk.1.ffn_gate.weight")
     assert table["norm_f.weight"] == ("model.norm.weight", "output_norm.weight")
 

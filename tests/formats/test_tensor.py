@@ -40,9 +40,7 @@ def test_the_decoded_array_is_a_copy():
 
 @pytest.mark.parametrize("scale", [np.float32([0.5]), np.float32([1, 2, 3])])
 def test_a_scale_multiplies_all_rows_or_each(scale):
-    tensor = Tensor(
-        name="w", type=TYPES["F8_E4M3"], shape=(3, 2), data=np.full(6, 0x38, np.uint8), scale=scale
-    )
+    tensor = Tensor(name="w", type=TYPES["F8_E4M3"], shape=(3, 2), data=np.full(6, 0x38, np.uint8), scale=scale)
     np.testing.assert_array_equal(tensor.to_float32(), np.broadcast_to(scale[:, None], (3, 2)))
 
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from tiny_models import tiny_hybrid_config, tiny_llama_config, tiny_weights
 
 from mambino.errors import FormatError
 from mambino.formats.names import rows
 from mambino.formats.tensor import Tensor, tensor_from_float32
 from mambino.formats.transforms import IDENTITY, NegativeExp, Reshape, RopePairs
 from mambino.quant.types import TYPES
+from tiny_models import tiny_hybrid_config, tiny_llama_config, tiny_weights
 
 # A passes through exp and log in float64 and is rounded to float32 once each way: A_log carries a relative error of
 # half a float32 step of A, an absolute error of 2^-24, and its own rounding.

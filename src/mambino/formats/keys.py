@@ -4,11 +4,12 @@ Knows nothing of models; hf_config and gguf_config read through it. Start at Key
 """
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
 
 import numpy as np
 
 from mambino.errors import ConfigError, Unsupported
+
+_MAX_FLOAT = float(np.finfo(np.float64).max)
 
 
 class Keys:
@@ -46,7 +47,7 @@ class Keys:
         value = self.get(key)
         if value is None and default is not None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_FLOAT:
             raise self.fault(key, f"expected a finite number, got {_shown(value)}")
         return float(value)
 
@@ -70,9 +71,11 @@ class Keys:
         Marks all as used; returns the first spelling where none is present, so that the error names it.
         """
         present = [key for key in keys if self.has(key)]
-        values = [self.get(key) for key in keys if key in present]
-        if any(value != values[0] for value in values):
-            raise self.fault(present[0], f"contradicts {present[1]}: {_shown(values[0])} and {_shown(values[1])}")
+        for other in present[1:]:
+            if self.get(other) != self.get(present[0]):
+                shown = f"{_shown(self.get(present[0]))} and {_shown(self.get(other))}"
+                raise self.fault(present[0], f"contradicts {other}: {shown}")
+        self.ignore(keys)
         return present[0] if present else keys[0]
 
     def per_layer(self, key: str, num_layers: int, default: int | None = None) -> tuple[int, ...]:

@@ -92,7 +92,7 @@ def command(
         as_json=as_json,
     )
     opened = open_all(chosen_model(ctx))
-    sampling = choose_sampling(opened.checkpoint, overrides(ctx))
+    sampling = choose_sampling(opened.checkpoint, overrides(ctx)).seeded()
     return _Run(opened, sampling, wanted).answer(text)
 
 

@@ -48,6 +48,12 @@ class ChosenSampling:
             raise InputError(f"[sampling] {name}: {value!r} does not fit") from error
         return ChosenSampling(params=params, sources={**self.sources, name: "yours"})
 
+    def seeded(self) -> "ChosenSampling":
+        """With a fresh seed if the user gave none, so that every answer can be repeated by typing its seed."""
+        if self.params.seed is not None:
+            return self
+        return ChosenSampling(params=replace(self.params, seed=fresh_seed()), sources=self.sources)
+
     def describe(self) -> str:
         """One line: every field that changes the outcome, grouped by where it comes from."""
         groups: dict[Source, list[str]] = {}
@@ -64,7 +70,7 @@ class ChosenSampling:
 
 
 def choose_sampling(checkpoint: Checkpoint, overrides: Overrides) -> ChosenSampling:
-    """The model's recommendation, else DEFAULT, under the user's own; always with a seed, so that it can be repeated.
+    """The model's recommendation, else DEFAULT, under the user's own.
 
     Raises     InputError for a value out of range
     """
@@ -76,7 +82,7 @@ def choose_sampling(checkpoint: Checkpoint, overrides: Overrides) -> ChosenSampl
     if not taken:
         params = replace(params, temperature=DEFAULT.temperature, top_p=DEFAULT.top_p)
         sources = {"temperature": "mambino's default", "top_p": "mambino's default"}
-    chosen = ChosenSampling(params=replace(params, seed=fresh_seed()), sources=sources)
+    chosen = ChosenSampling(params=params, sources=sources)
     for name, value in overrides.items():
         chosen = chosen.with_field(name, value)
     return chosen

@@ -6,6 +6,7 @@ Helpers with names of their own lie beside this file: tiny_models (configs and w
 import importlib.metadata
 import importlib.util
 import platform
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,15 @@ def _instruction_sets() -> str:
         return platform.machine()
     flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features"))), "")
     return " ".join([platform.machine(), *(flag for flag in SHOWN_CPU_FLAGS if flag in flags.split())])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_torch_thread() -> None:
+    """Tiny models are faster on one thread, many times so on a busy machine."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 @pytest.fixture

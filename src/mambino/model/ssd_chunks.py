@@ -95,14 +95,14 @@ class _Chunked(torch.autograd.Function):
         core.flatten(0, 2).baddbmm_(read.flatten(0, 2), entering.flatten(0, 2).mT)
         y_BTHP = torch.addcmul(_by_token(core), D_H[:, None], x_BTHP, out=x_BTHP.new_empty(x_BTHP.shape))
 
-        ctx.save_for_backward(x_BTHP, dt_BTH, A_H, D_H, B, C, input_, mix, scores, read, write, entering, core)
+        ctx.save_for_backward(x_BTHP, dt_BTH, A_H, D_H, B, C, input_, mix, read, write, entering, core)
         ctx.decay, ctx.chunk_size = decay, chunk_size
         return y_BTHP, state
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad_y_BTHP, grad_state = grads
-        x_BTHP, dt_BTH, A_H, D_H, B, C, input_, mix, scores, read, write, entering, core = ctx.saved_tensors
+        x_BTHP, dt_BTH, A_H, D_H, B, C, input_, mix, read, write, entering, core = ctx.saved_tensors
         decay: _Decay = ctx.decay
         x, dt = _by_head(x_BTHP, ctx.chunk_size), _by_head(dt_BTH[..., None], ctx.chunk_size)
         grad_core = _by_head(grad_y_BTHP, ctx.chunk_size).contiguous()

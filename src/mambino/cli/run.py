@@ -92,7 +92,7 @@ def command(
         as_json=as_json,
     )
     opened = open_all(chosen_model(ctx))
-    sampling = choose_sampling(opened.checkpoint, overrides(ctx)).seeded()
+    sampling = choose_sampling(opened.checkpoint, overrides(ctx)).with_fresh_seed()
     return _Run(opened, sampling, wanted).answer(text)
 
 

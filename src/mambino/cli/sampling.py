@@ -48,9 +48,9 @@ class ChosenSampling:
             raise InputError(f"[sampling] {name}: {value!r} does not fit") from error
         return ChosenSampling(params=params, sources={**self.sources, name: "yours"})
 
-    def seeded(self) -> "ChosenSampling":
-        """With a fresh seed if the user gave none, so that every answer can be repeated by typing its seed."""
-        if self.params.seed is not None:
+    def with_fresh_seed(self) -> "ChosenSampling":
+        """With a new seed, unless the user chose one: shown, so that an answer can be repeated by typing its seed."""
+        if "seed" in self.sources:
             return self
         return ChosenSampling(params=replace(self.params, seed=fresh_seed()), sources=self.sources)
 

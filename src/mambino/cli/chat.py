@@ -1,0 +1,122 @@
+"""`mambino chat`: talk with a model in the terminal, or line by line through a pipe. Start at command."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from mambino.chat.session import Chat
+from mambino.cli.chat_commands import Answer, Commands, Talk
+from mambino.cli.chat_input import open_input
+from mambino.cli.chat_view import AnswerView
+from mambino.cli.opening import Opened, open_all
+from mambino.cli.options import (
+    chosen_model,
+    debug_option,
+    model_options,
+    overrides,
+    sampling_options,
+    thinking_option,
+)
+from mambino.cli.sampling import ChosenSampling, choose_sampling
+from mambino.cli.terminal import human_bytes, human_count, note, paint
+from mambino.errors import MambinoError
+
+
+@click.command()
+@model_options
+@sampling_options
+@click.option("-s", "--system", metavar="TEXT", help="Instructions for the whole conversation.")
+@thinking_option
+@click.option("--load", "saved", type=click.Path(), metavar="FILE", help="Go on with a conversation from /save.")
+@click.option("--no-history", is_flag=True, help="Do not keep what you type for the next time.")
+@debug_option
+@click.pass_context
+def command(ctx: click.Context, system: str | None, thinking: bool | None, saved: str | None, no_history: bool) -> None:
+    """Talk with a model.
+
+    Enter sends; Alt-Enter (or Esc, Enter) begins a new line; a line of three quotes opens and closes a longer text.
+    Ctrl-C stops an answer and keeps the conversation; Ctrl-D leaves. /help lists what else can be done.
+
+    \b
+    mambino chat
+    mambino chat -m zoo/ape:Q4_K_M --system "You are a pirate."
+    mambino chat -m ./model.gguf --no-think -t 0.3
+
+    Through a pipe, every line of standard input is one message.
+    """
+    opened = open_all(chosen_model(ctx))
+    sampling = choose_sampling(opened.checkpoint, overrides(ctx))
+    chat = Chat(
+        opened.model,
+        opened.tokenizer,
+        max_tokens=opened.context,
+        params=sampling.params,
+        system=system,
+        thinking=thinking,
+    )
+    talk = Talk(opened=opened, chat=chat, sampling=sampling, view=AnswerView())
+    commands = Commands(talk)
+    _greet(opened, sampling)
+    if saved is not None:
+        commands.run(f"/load {saved}")
+    _talk(talk, commands, keep_history=not no_history)
+
+
+def _greet(opened: Opened, sampling: ChosenSampling) -> None:
+    config = opened.model.config
+    size = f"{human_count(config.num_parameters)} parameters, {human_bytes(opened.checkpoint.nbytes)}"
+    note(f"{opened.name}: {size}, context {opened.context} tokens")
+    note(f"sampling: {sampling.describe()}")
+    if sys.stdin.isatty():
+        note("/help for help, Ctrl-D to leave")
+
+
+def _talk(talk: Talk, commands: Commands, *, keep_history: bool) -> None:
+    """Read, answer, repeat, until the end of input or /quit."""
+    read = open_input(keep_history=keep_history)
+    while (text := read()) is not None:
+        try:
+            if commands.is_command(text):
+                if not commands.run(text):
+                    return
+                answer = commands.take_answer()
+            else:
+                answer = talk.ask(text.removeprefix("/") if text.startswith("//") else text)
+        except MambinoError as error:
+            _complain(error)
+            continue
+        if answer is not None:
+            _show(talk, answer)
+
+
+def _show(talk: Talk, answer: Answer) -> None:
+    try:
+        with _ctrl_c_stops(talk.chat):
+            talk.view.show(answer, talk.chat)
+    except MambinoError as error:
+        _complain(error)
+    except KeyboardInterrupt:
+        note("\nstopped")
+
+
+def _complain(error: MambinoError) -> None:
+    print(paint(str(error), "red", sys.stderr), file=sys.stderr)
+
+
+@contextmanager
+def _ctrl_c_stops(chat: Chat) -> Iterator[None]:
+    """The first Ctrl-C lets the running step end and stops there; the second interrupts the step."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        chat.stop()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,85 @@
+"""How an answer looks while it comes: content as it is, thinking dimmed or folded to a line. Start at AnswerView."""
+
+import sys
+from collections.abc import Iterable
+
+from mambino.chat.session import Chat
+from mambino.chat.stream import TextPart
+from mambino.chat.turn import Turn
+from mambino.cli.terminal import PromptProgress, has_colour, note, paint, write
+
+
+class AnswerView:
+    """Shows answers on standard output; into a pipe, their content alone.
+
+    shows_thinking False folds reasoning into a line that counts. progress is for the prompt, before the answer.
+    """
+
+    def __init__(self) -> None:
+        self.shows_thinking = True
+        self.progress = PromptProgress()
+
+    def show(self, answer: Iterable[TextPart], chat: Chat) -> None:
+        """Print answer as it comes, and what needs saying about how it ended."""
+        try:
+            is_thinking, ends_line = self._stream(answer, chat)
+        finally:
+            self.progress.clear()
+        turn = chat.last_turn
+        if turn is None:
+            note("stopped before the answer began; the question was taken back")
+            return
+        if is_thinking:
+            self._end_thinking(turn, ends_line)
+        elif not ends_line:
+            write("\n", sys.stdout)
+        _say_how_it_ended(turn, chat)
+
+    def _stream(self, answer: Iterable[TextPart], chat: Chat) -> tuple[bool, bool]:
+        """Print the parts; whether the last one was thinking, and whether the cursor is at the start of a line."""
+        is_thinking, ends_line = False, True
+        for part in answer:
+            turn = chat.last_turn
+            if part.kind == "content":
+                if is_thinking and turn is not None:
+                    self._end_thinking(turn, ends_line)
+                is_thinking, ends_line = False, part.text.endswith("\n")
+                write(part.text, sys.stdout)
+            elif sys.stdout.isatty():
+                is_thinking = True
+                if self.shows_thinking:
+                    ends_line = part.text.endswith("\n")
+                    write(part.text, sys.stdout, "dim")
+                elif turn is not None:
+                    self._count(turn)
+        return is_thinking, ends_line
+
+    def _count(self, turn: Turn) -> None:
+        if has_colour(sys.stdout):
+            sys.stdout.write("\r\x1b[K" + paint(f"thinking: {_amount(turn)}", "dim", sys.stdout))
+            sys.stdout.flush()
+
+    def _end_thinking(self, turn: Turn, ends_line: bool) -> None:
+        if has_colour(sys.stdout) and not self.shows_thinking:
+            sys.stdout.write("\r\x1b[K")
+        elif not ends_line:
+            write("\n", sys.stdout)
+        write(f"thought for {_amount(turn)}\n", sys.stdout, "dim")
+
+
+def _amount(turn: Turn) -> str:
+    return f"{turn.reasoning_s:.1f} s, {turn.reasoning_tokens} tokens"
+
+
+def _say_how_it_ended(turn: Turn, chat: Chat) -> None:
+    if turn.finish_reason == "interrupted":
+        note("stopped; what was said so far is kept (/undo takes it back)")
+    elif turn.finish_reason == "length":
+        note(f"cut off at max_tokens {chat.params.max_tokens} (/set max_tokens)")
+    elif turn.finish_reason == "context":
+        note(
+            f"the context of {chat.max_tokens} tokens is full: /undo, /clear, or start again with a larger --context; "
+            "/save keeps the conversation"
+        )
+    elif chat.used_tokens > 0.9 * chat.max_tokens:
+        note(f"the context is nearly full: {chat.used_tokens} of {chat.max_tokens} tokens")

@@ -1,0 +1,151 @@
+"""The loop learns, resumes to the bit, stops at NaN, and leaves whole files behind."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mambino.config import HybridConfig
+from mambino.errors import FormatError, TrainingError
+from mambino.model.hybrid import HybridLM
+from mambino.train import checkpoint
+from mambino.train.data import Batch, Documents, MixedBatches
+from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
+from mambino.train.metrics import held_out_loss
+from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
+
+pytestmark = pytest.mark.torch
+
+SCHEDULE = WarmupStableDecay(warmup_steps=2, stable_steps=4, decay_steps=4)
+
+
+class Run:
+    """One small run: model, optimizer and batches of its own, all from fixed seeds."""
+
+    def __init__(self, config: HybridConfig) -> None:
+        rng = np.random.default_rng(4)
+        texts = [np.arange(start, start + rng.integers(3, 30)) % config.vocab_size for start in range(40)]
+        self.model = HybridLM(config, generator=torch.Generator().manual_seed(1))
+        self.optimizer = Optimizer.for_model(self.model, OptimSettings(learning_rate=0.01))
+        self.batches = MixedBatches(
+            {"count": Documents.of([text.tolist() for text in texts])}, lambda _: {"count": 1.0},
+            rows=2, row_size=32, seed=7,
+        )  # fmt: skip
+
+    def to(self, folder: Path, steps: int, loss: LossFunction | None = None) -> None:
+        """Train until `steps` of SCHEDULE are done, by stopping there."""
+        stop = _Stop(loss or language_loss(1e-4), steps)
+        settings = LoopSettings(log_every_steps=2, save_every_s=0.0)
+        with contextlib.suppress(KeyboardInterrupt):
+            train(
+                self.model, self.optimizer, SCHEDULE, self.batches, stop,
+                folder=folder, settings=settings, progress_to=io.StringIO(),
+            )  # fmt: skip
+
+
+class _Stop:
+    """A loss that interrupts the run once so many steps are on disk, as Ctrl-C would."""
+
+    def __init__(self, loss: LossFunction, steps: int) -> None:
+        self._loss, self._steps, self._done = loss, steps, 0
+
+    def __call__(self, model: HybridLM, batch: Batch) -> Tensor:
+        if self._done == self._steps:
+            raise KeyboardInterrupt
+        self._done += 1
+        return self._loss(model, batch)
+
+
+def weights(model: HybridLM) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 7])
+def test_a_resumed_run_is_bitwise_the_uninterrupted_one(
+    tiny_config: HybridConfig, tmp_path: Path, stop_at: int
+) -> None:
+    straight = Run(tiny_config)
+    straight.to(tmp_path / "straight", SCHEDULE.total_steps)
+
+    Run(tiny_config).to(tmp_path / "cut", stop_at)
+    resumed = Run(tiny_config)
+    torch.manual_seed(99)  # the saved generator state must win
+    resumed.to(tmp_path / "cut", SCHEDULE.total_steps)
+
+    expected = weights(straight.model)
+    for name, value in weights(resumed.model).items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_the_loss_falls_and_the_log_says_so(tiny_config: HybridConfig, tmp_path: Path) -> None:
+    run = Run(tiny_config)
+    held_out = [run.batches.batch(1000 + step) for step in range(3)]
+    before = held_out_loss(run.model, held_out)
+    run.to(tmp_path, SCHEDULE.total_steps)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert held_out_loss(run.model, held_out) < before - 0.1
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert lines[-1]["num_tokens"] > 0
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(
+    tiny_config: HybridConfig, tmp_path: Path
+) -> None:
+    run = Run(tiny_config)
+    plain, seen = language_loss(), list[dict[str, Tensor]]()
+
+    def spoiled(model: HybridLM, batch: Batch) -> Tensor:
+        seen.append(weights(model))
+        loss = plain(model, batch)
+        return loss * float("nan") if len(seen) == 4 else loss
+
+    with pytest.raises(TrainingError, match=r"step 3: expected a finite loss.*latest\.pt"):
+        run.to(tmp_path, SCHEDULE.total_steps, spoiled)
+    saved = Run(tiny_config)
+    progress = checkpoint.load(tmp_path / "latest.pt", saved.model, saved.optimizer, saved.batches)
+    assert progress.step == 3
+    for name, value in weights(saved.model).items():
+        assert torch.equal(value, seen[-1][name]), name
+
+
+def test_packed_documents_train_as_they_would_apart(tiny_config: HybridConfig) -> None:
+    run = Run(tiny_config)
+    model = run.model.double()
+    packed = run.batches.batch(0)
+    together = held_out_loss(model, [packed])
+    total, count = 0.0, 0
+    for row in range(2):
+        starts = np.flatnonzero(packed.resets_BT[row]).tolist()
+        for start, end in zip(starts, [*starts[1:], packed.tokens_BT.shape[1]], strict=True):
+            alone = Batch(
+                tokens_BT=packed.tokens_BT[row : row + 1, start:end],
+                targets_BT=packed.targets_BT[row : row + 1, start:end],
+                resets_BT=packed.resets_BT[row : row + 1, start:end],
+            )
+            total += held_out_loss(model, [alone]) * alone.num_targets
+            count += alone.num_targets
+    assert together == pytest.approx(total / count, abs=1e-6)  # token losses are float32
+
+
+def test_a_damaged_checkpoint_is_named(tiny_config: HybridConfig, tmp_path: Path) -> None:
+    run = Run(tiny_config)
+    run.to(tmp_path, 1)
+    path = tmp_path / "latest.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(FormatError, match=r"latest\.pt: cannot be read"):
+        checkpoint.load(path, run.model, run.optimizer, run.batches)
+
+
+def test_a_checkpoint_of_another_model_is_named(
+    tiny_config: HybridConfig, tiny_llama: HybridConfig, tmp_path: Path
+) -> None:
+    Run(tiny_config).to(tmp_path, 1)
+    other = Run(tiny_llama)
+    with pytest.raises(FormatError, match="not a checkpoint of this run"):
+        checkpoint.load(tmp_path / "latest.pt", other.model, other.optimizer, other.batches)

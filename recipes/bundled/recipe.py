@@ -23,9 +23,9 @@ CONFIG = HybridConfig(
     architecture="nemotron_h",
     layers=layers_from_pattern(
         "M-M*-",
-        mamba=MambaSpec(num_heads=8, head_dim=64, state_size=64, num_groups=2, conv_kernel=4),
+        mamba=MambaSpec(num_heads=4, head_dim=64, state_size=32, num_groups=2, conv_kernel=4),
         attention=AttentionSpec(num_heads=4, num_kv_heads=2, head_dim=64),
-        mlp=MlpSpec(intermediate_size=768, activation="relu2"),
+        mlp=MlpSpec(intermediate_size=512, activation="relu2"),
     ),
     hidden_size=256,
     vocab_size=VOCAB_SIZE,
@@ -36,10 +36,10 @@ CONFIG = HybridConfig(
     eos_token_ids=(SPECIALS.index(EOS), SPECIALS.index("</s>")),
 )
 OPTIM = OptimSettings(learning_rate=3e-3, weight_decay=0.05)
-ROWS, ROW_SIZE = 8, 512
+ROWS, ROW_SIZE = 4, 512
 STABLE_SHARES = {"stories": 0.40, "chats": 0.36, "requests": 0.14, "books": 0.10}
 DECAY_SHARES = {"stories": 0.15, "chats": 0.60, "requests": 0.22, "books": 0.03}
-Z_WEIGHT = 1e-4
+Z_WEIGHT = 0.0
 SEED = 20
 HELD_OUT_SCALE = 0.005
 

@@ -1,4 +1,4 @@
-"""python -m recipes.bundled: make the data, train, and (with --export) write the GGUF and its run record."""
+"""python -m recipes.bundled: make the data, train, and write the GGUF and its run record."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from mambino.train.optim import WarmupStableDecay
+from recipes.bundled.export import export
 from recipes.bundled.recipe import prepare, run
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -20,6 +21,8 @@ def main() -> None:
     parser.add_argument("--stable", type=int, default=2600, help="steps")
     parser.add_argument("--decay", type=int, default=1100, help="steps")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=_REPOSITORY / "src/mambino/bundled")
+    parser.add_argument("--export-only", action="store_true", help="write what the folder has reached so far")
     parser.add_argument("--data-only", action="store_true", help="stop before training")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -31,7 +34,9 @@ def main() -> None:
     schedule = WarmupStableDecay(
         warmup_steps=arguments.warmup, stable_steps=arguments.stable, decay_steps=arguments.decay
     )
-    run(arguments.folder, prepared, schedule)
+    if not arguments.export_only:
+        run(arguments.folder, prepared, schedule)
+    print(export(arguments.folder, prepared, arguments.out))
 
 
 if __name__ == "__main__":

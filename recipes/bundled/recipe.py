@@ -42,6 +42,10 @@ DECAY_SHARES = {"stories": 0.15, "chats": 0.60, "requests": 0.22, "books": 0.03}
 Z_WEIGHT = 0.0
 SEED = 20
 HELD_OUT_SCALE = 0.005
+RECIPE_SETTINGS: dict[str, object] = {
+    "rows": ROWS, "row_size": ROW_SIZE, "seed": SEED, "z_weight": Z_WEIGHT,
+    "stable_shares": STABLE_SHARES, "decay_shares": DECAY_SHARES,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Writing models in other formats. Start at gguf.export_gguf."""

@@ -1,0 +1,100 @@
+"""Checkpoint -> GGUF: choose a number format for every tensor, convert names and values, add the tokenizer.
+
+Knows formats and tokenizer, no model code. Start at export_gguf.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mambino.errors import InputError
+from mambino.formats.checkpoint import Checkpoint
+from mambino.formats.gguf_config import write_gguf_metadata
+from mambino.formats.gguf_write import TensorEntry, gguf_writer
+from mambino.formats.names import NameRow, rows
+from mambino.formats.tensor import Tensor, tensor_from_float32
+from mambino.quant.types import TYPES, QuantType
+from mambino.tokenizer.to_gguf import gguf_metadata
+
+TypeOf = Callable[[NameRow], QuantType]
+
+# general.file_type of llama.cpp: what most matrices are.
+_FILE_TYPES = {"F32": 0, "F16": 1, "Q8_0": 7, "BF16": 32}
+# Sampling advice that llama.cpp reads from general.sampling.*.
+_SAMPLING_KEYS = {"temperature": "temp", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p"}
+
+
+def matrices_as(type_name: str) -> TypeOf:
+    """Matrices in one type, everything small (norms, conv, biases, per-head numbers) in F32.
+
+    Raises     InputError for a type that GGUF files are not written in
+    """
+    if type_name.upper() not in _FILE_TYPES:
+        raise InputError(f"[export] type: expected one of {', '.join(_FILE_TYPES)}, got {type_name!r}")
+    matrix_type, small_type = TYPES[type_name.upper()], TYPES["F32"]
+
+    def type_of(row: NameRow) -> QuantType:
+        return matrix_type if len(row.shape) == 2 else small_type
+
+    return type_of
+
+
+def export_gguf(
+    checkpoint: Checkpoint,
+    path: Path | str,
+    *,
+    type_of: TypeOf,
+    name: str,
+    tokenizer_directory: Path | None = None,
+    more_metadata: Mapping[str, object] | None = None,
+) -> int:
+    """Write the checkpoint as one GGUF file and return its size in bytes; one tensor is in memory at a time.
+
+    tokenizer_directory: where tokenizer.json is, if the file shall carry it. more_metadata wins over what is derived
+    (architecture, sizes, tokenizer, sampling advice of the checkpoint's generation defaults).
+
+    Mutates    path: replaced, whole or not at all
+    Raises     InputError if a row length does not divide into the type's blocks; Unsupported for a config or a
+               tokenizer that GGUF cannot hold
+    """
+    table = {row.own: row for row in rows(checkpoint.config)}
+    types = {own: _checked(row, type_of(row)) for own, row in table.items()}
+    metadata = write_gguf_metadata(checkpoint.config) | {"general.name": name, "general.file_type": _file_type(types)}
+    metadata |= _sampling_metadata(checkpoint.generation_defaults)
+    if tokenizer_directory is not None:
+        metadata |= gguf_metadata(tokenizer_directory, checkpoint.config.vocab_size)
+    metadata |= more_metadata or {}
+    stored = checkpoint.tensors("gguf")
+    entries = [TensorEntry(name=row.gguf, type=types[own], shape=stored[own].shape) for own, row in table.items()]
+    with gguf_writer(path, metadata, entries) as writer:
+        for own, row in table.items():
+            writer.write(_retyped(stored[own], types[own]).renamed(row.gguf))
+    return Path(path).stat().st_size
+
+
+def _checked(row: NameRow, quant_type: QuantType) -> QuantType:
+    if row.shape[-1] % quant_type.block_size:
+        raise InputError(
+            f"[export] tensor {row.own}: rows of {row.shape[-1]} do not divide into {quant_type.name} blocks of "
+            f"{quant_type.block_size}; keep it in F16"
+        )
+    return quant_type
+
+
+def _retyped(tensor: Tensor, quant_type: QuantType) -> Tensor:
+    """The same bytes where the type fits already."""
+    if tensor.type == quant_type and tensor.scale is None:
+        return tensor
+    return tensor_from_float32(tensor.name, tensor.to_float32(), quant_type)
+
+
+def _file_type(types: Mapping[str, QuantType]) -> int:
+    names = {quant_type.name for quant_type in types.values()} - {"F32"}
+    return _FILE_TYPES[names.pop()] if len(names) == 1 else _FILE_TYPES["F32"]
+
+
+def _sampling_metadata(defaults: Mapping[str, object]) -> dict[str, object]:
+    return {
+        f"general.sampling.{key}": defaults[name]
+        for name, key in _SAMPLING_KEYS.items()
+        if defaults.get(name) is not None
+    }

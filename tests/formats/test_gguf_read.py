@@ -97,8 +97,9 @@ def test_a_path_that_is_not_a_file_is_refused(path, tmp_path):
 def test_every_value_type_is_read(tmp_path):
     keys = [
         raw.key("u8", 0, pack("<B", 200)), raw.key("i8", 1, pack("<b", -3)), raw.key("u16", 2, pack("<H", 60000)),
-        raw.key("i16", 3, pack("<h", -300)), raw.key("u32", 4, pack("<I", 2**32 - 1)), raw.key("i32", 5, pack("<i", -9)),
-        raw.key("f32", 6, pack("<f", 0.5)), raw.key("yes", 7, b"\x01"), raw.key("text", 8, raw.string("\u00fc")),
+        raw.key("i16", 3, pack("<h", -300)), raw.key("u32", 4, pack("<I", 2**32 - 1)),
+        raw.key("i32", 5, pack("<i", -9)), raw.key("f32", 6, pack("<f", 0.5)), raw.key("yes", 7, b"\x01"),
+        raw.key("text", 8, raw.string("\u00fc")),
         raw.key("u64", 10, pack("<Q", 2**64 - 1)), raw.key("i64", 11, pack("<q", -(2**63))),
         raw.key("f64", 12, pack("<d", 0.1)), raw.key("ints", 9, pack("<IQ3i", 5, 3, -1, 0, 7)),
         raw.key("bools", 9, pack("<IQ2B", 7, 2, 1, 0)), raw.key("none", 9, pack("<IQ", 4, 0)),

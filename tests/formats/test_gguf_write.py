@@ -19,8 +19,9 @@ METADATA = {
     "general.architecture": "nemotron_h",
     "a.zero": 0, "a.large": 2**32 - 1, "a.negative": -5, "a.larger": 2**40, "a.lowest": -(2**40), "a.real": 0.25,
     "a.yes": True, "a.no": False, "a.text": "\u00fc\n", "a.empty": "",
-    "a.u32s": [0, 7], "a.i32s": [-1, 7], "a.reals": [0.5, 1.0], "a.words": ["x", "", "\U0001f600"], "a.bools": [True, False],
-    "a.u8": np.uint8(3), "a.f64": np.float64(0.1), "a.i64s": np.array([1, -2], np.int64), "a.none": np.zeros(0, np.int32),
+    "a.u32s": [0, 7], "a.i32s": [-1, 7], "a.reals": [0.5, 1.0], "a.words": ["x", "", "\U0001f600"],
+    "a.bools": [True, False],     "a.u8": np.uint8(3), "a.f64": np.float64(0.1),
+    "a.i64s": np.array([1, -2], np.int64), "a.none": np.zeros(0, np.int32),
 }  # fmt: skip
 
 

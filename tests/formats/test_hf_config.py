@@ -10,6 +10,7 @@ from mambino.config import AttentionSpec, MambaSpec, MlpSpec
 from mambino.errors import ConfigError, MambinoError, Unsupported
 from mambino.formats.hf_config import read_hf_config, write_hf_config
 from mambino.presets import PRESETS, preset
+from refusals import refusal
 from tiny_models import tiny_hybrid_config, tiny_llama_config
 
 NANO = preset("nemotron-3-nano-4b")
@@ -167,10 +168,8 @@ def test_a_contradiction_is_named(document, change, message):
 @pytest.mark.parametrize("document", [PUBLISHED, LLAMA], ids=["nemotron_h", "llama"])
 def test_any_value_in_any_key_reads_or_raises_one_of_ours(document, value):
     for key in document:
-        try:
-            read_hf_config(document | {key: value})
-        except MambinoError as error:
-            assert "[config" in str(error)
+        message = refusal(read_hf_config, document | {key: value})
+        assert message[:7] in ("", "[config")
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,11 @@ def test_the_safetensors_package_reads_what_we_write(tmp_path, rng):
 
 
 def test_every_readable_type_is_written_and_read_back(tmp_path, rng):
+    kinds = [TYPES[name] for name in ("F32", "F16", "BF16", "F8_E4M3")]
+    raw = [rng.integers(0, 256, 6 * kind.block_nbytes, np.uint8) for kind in kinds]
     tensors = [
-        Tensor(name=name, type=TYPES[name], shape=(3, 2), data=rng.integers(0, 256, 6 * TYPES[name].block_nbytes, np.uint8))
-        for name in ("F32", "F16", "BF16", "F8_E4M3")
-    ]  # fmt: skip
+        Tensor(name=kind.name, type=kind, shape=(3, 2), data=data) for kind, data in zip(kinds, raw, strict=True)
+    ]
     write_safetensors(tmp_path / "f.safetensors", tensors)
     for ours, back in zip(tensors, open_safetensors(tmp_path / "f.safetensors").values(), strict=True):
         assert (ours.name, ours.type, ours.shape) == (back.name, back.type, back.shape)

@@ -170,7 +170,9 @@ def _read_llama_layers(keys: Keys, num_blocks: int, hidden_size: int) -> tuple[L
 
 
 def write_gguf_metadata(config: HybridConfig) -> dict[str, object]:
-    """The metadata that read_gguf_config turns back into config; llama.cpp reads it unless Mamba layers are uneven.
+    """The metadata that read_gguf_config turns back into config.
+
+    llama.cpp reads it if Mamba layers (in a llama: all layers) are even.
 
     Raises     Unsupported for what the format cannot say (clamped time steps, RoPE in nemotron_h); ConfigError for a
                llama config that is not pairs of attention and MLP
@@ -226,6 +228,7 @@ def _write_nemotron_h_layers(config: HybridConfig) -> dict[str, object]:
         "attention.head_count_kv": [layer.num_kv_heads if isinstance(layer, AttentionSpec) else 0 for layer in layers],
         "feed_forward_length": [layer.intermediate_size if isinstance(layer, MlpSpec) else 0 for layer in layers],
     }
+    keys["attention.layer_norm_epsilon"] = config.norm_eps  # llama.cpp insists on it and uses the other one
     _write_attention(keys, layers)
     for index, layer in enumerate(layers):
         match layer:

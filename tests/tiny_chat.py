@@ -63,7 +63,7 @@ def tiny_chat_config(tokenizer: Tokenizer) -> HybridConfig:
 class ReplyLM(FakeLM):
     """Gives replies in order, one after each generation prompt, each ended by <|im_end|>; then repeats the last.
 
-    A reply is text (spelled with control tokens), or ids. seen lists every id absorbed, in order of absorption.
+    A reply is text (spelled with control tokens), or ids. last_absorbed is what the last state held at its last step.
     """
 
     def __init__(self, tokenizer: Tokenizer, replies: Sequence[str | Sequence[int]]) -> None:
@@ -76,9 +76,17 @@ class ReplyLM(FakeLM):
         self._assistant = tuple(tokenizer.encode("<|im_start|>assistant\n", parse_special=True))
         self._think = tuple(tokenizer.encode("<think>\n", parse_special=True))
         self.answered = 0
+        self.last_absorbed: tuple[int, ...] = ()
+        self._special = frozenset(tokenizer.special_tokens.values())
         self._answering: list[int] = self._replies[0]
 
+    @property
+    def special_seen(self) -> int:
+        """Control tokens in last_absorbed."""
+        return sum(token in self._special for token in self.last_absorbed)
+
     def _scripted(self, absorbed: tuple[int, ...], vocab_size: int) -> Float32Array:
+        self.last_absorbed = absorbed
         logits = np.zeros(vocab_size, dtype=np.float32)
         start = _last_index(absorbed, self._assistant)
         after = absorbed[start:]

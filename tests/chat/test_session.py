@@ -227,6 +227,8 @@ def test_a_long_prompt_reports_its_progress() -> None:
     list(chat.reply("word " * 300, on_prompt_progress=lambda done, total: progress.append((done, total))))
     assert [done for done, _ in progress] == sorted(done for done, _ in progress)
     assert len({total for _, total in progress}) == 1
+    assert progress[0][0] == 0
+    assert progress[-1][0] == progress[-1][1]
     assert len(progress) >= 3
 
 

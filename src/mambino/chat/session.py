@@ -143,7 +143,7 @@ class Chat:
             return
         splitter = ThinkingSplitter(starts_inside=opens_thinking(text))
         parts: list[TextPart] = []
-        generation = self._generate(tail)
+        generation = self._generate(tail, turn, on_progress)
         try:
             for event in generation:
                 turn.count(event, is_reasoning=splitter.is_reasoning, elapsed_s=time.perf_counter() - started)
@@ -203,7 +203,13 @@ class Chat:
         pieces = [(piece, self.prompt.encode(piece)) for piece in cut]
         return pieces if [token for _, ids in pieces for token in ids] == whole else [(rest, whole)]
 
-    def _generate(self, prompt: Sequence[int]) -> Generation:
+    def _generate(self, prompt: Sequence[int], turn: Turn, on_progress: Progress | None) -> Generation:
+        total = turn.prompt_tokens - turn.reused_tokens
+
+        def report(done: int, count: int) -> None:
+            if on_progress is not None:
+                on_progress(total - count + done, total)
+
         ends = dict.fromkeys((*self.params.stop_token_ids, *self.tokenizer.eos_token_ids))
         return generate(
             self.model,
@@ -212,6 +218,7 @@ class Chat:
             replace(self.params, stop_token_ids=tuple(ends)),
             decoder=self.tokenizer.stream(),
             history=self._absorbed.ids,
+            on_prompt_progress=report,
         )
 
     def _marks_in(self, text: str) -> list[int]:

@@ -48,8 +48,9 @@ def command(ctx: click.Context, system: str | None, thinking: bool | None, saved
 
     Through a pipe, every line of standard input is one message.
     """
+    asked = overrides(ctx)
     opened = open_all(chosen_model(ctx))
-    sampling = choose_sampling(opened.checkpoint, overrides(ctx))
+    sampling = choose_sampling(opened.checkpoint, asked)
     chat = Chat(
         opened.model,
         opened.tokenizer,

@@ -11,6 +11,8 @@ from typing import TypeVar, cast
 
 import click
 
+from mambino.errors import InputError
+from mambino.generation.params import SamplingParams
 from mambino.hub.local import BUNDLED
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -130,9 +132,14 @@ def chosen_model(ctx: click.Context) -> ModelOptions:
 
 
 def overrides(ctx: click.Context) -> Overrides:
-    """The sampling fields that the user gave."""
+    """The sampling fields that the user gave. Raises UsageError for a value out of range, before anything is opened."""
     kept = cast(dict[str, object], ctx.meta[_META])
-    return {name: kept[name] for name in _SAMPLING_FIELDS if kept[name] not in (None, ())}
+    given = {name: kept[name] for name in _SAMPLING_FIELDS if kept[name] not in (None, ())}
+    try:
+        SamplingParams(**given)  # type: ignore[arg-type]  # it checks every field
+    except InputError as error:
+        raise click.UsageError(str(error).replace("[sampling] ", "--").replace("_", "-"), ctx) from error
+    return given
 
 
 def fresh_seed() -> int:

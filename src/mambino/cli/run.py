@@ -82,6 +82,7 @@ def command(
         raise click.UsageError("--system and --think belong to the chat template, which --raw leaves out.")
     if parse_special and not raw:
         raise click.UsageError("--parse-special needs --raw.")
+    asked = overrides(ctx)
     text = prompt_text(prompt)
     wanted = RunOptions(
         system=system,
@@ -92,7 +93,7 @@ def command(
         as_json=as_json,
     )
     opened = open_all(chosen_model(ctx))
-    sampling = choose_sampling(opened.checkpoint, overrides(ctx)).with_fresh_seed()
+    sampling = choose_sampling(opened.checkpoint, asked).with_fresh_seed()
     return _Run(opened, sampling, wanted).answer(text)
 
 

@@ -16,7 +16,8 @@ _CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in 
 _CONTROLS |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
 _BAR_CELLS = 24
-_PATIENCE_S = 0.3  # a bar that would vanish sooner is not shown
+_PATIENCE_S = 0.3  # a bar that would vanish sooner is not shown,
+_LONG_PROMPT = 256  # nor one for a prompt of fewer tokens
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -80,7 +81,7 @@ class PromptProgress:
             self._started = time.monotonic()
         elif done >= total:
             self.clear()
-        elif time.monotonic() - self._started > _PATIENCE_S:
+        elif total >= _LONG_PROMPT and time.monotonic() - self._started > _PATIENCE_S:
             full = _BAR_CELLS * done // total
             bar = "#" * full + "." * (_BAR_CELLS - full)
             sys.stderr.write("\r" + paint(f"reading [{bar}] {done} of {total} tokens", "dim", sys.stderr))

@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="recipes.bundled", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the run lives; it continues from there")
     parser.add_argument("--corpora", type=Path, default=_REPOSITORY / "../shared/data/corpora")
-    parser.add_argument("--scale", type=float, default=1.0, help="size of the generated corpora")
+    parser.add_argument("--scale", type=float, default=0.5, help="size of the generated corpora")
     parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--stable", type=int, default=2600, help="steps")
     parser.add_argument("--decay", type=int, default=1100, help="steps")

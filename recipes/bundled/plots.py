@@ -50,7 +50,7 @@ RESCUE = (
     "[After that, the {animal} often came to visit.|A week later, the {animal} came back with a(n) {thing} as a gift.|Some time later, {hero} got lost {place}, and it was the {animal} who showed {him} the way home.] [Kindness always comes back.|And they stayed friends for ever.|{Hero} was very happy that {he} had helped.]",
 )
 HONEST = (
-    "One day, {hero} was playing {inside} with a(n) {toy}. [{He} ran and jumped|{He} was not careful|{He} threw the {toyname} too high], and [crash! A {helper_thing} fell down and broke|a {helper_thing} fell on the floor and broke].",
+    "One day, {hero} was playing {inside} with a(n) {toy}. [{He} ran and jumped|{He} was not careful|{He} threw the {toyname} too high], and [crash! A(n) {helper_thing} fell down and broke|a(n) {helper_thing} fell on the floor and broke].",
     '[{Hero} looked at the pieces.|{Hero} stood very still.] [It was the favorite {helper_thing} of {his} {helper}.|"Oh no," {he} whispered.] [{He} was afraid that {his} {helper} would be angry.|{He} wanted to hide the pieces.|"I can say that the cat did it," {he} thought.]',
     '[When {his} {helper} came home, {hero} did not say anything.|{His} {helper} came in and saw the pieces.] "[What happened here?|Who did this?]" asked {his} {helper}. [{Hero} felt a stone in {his} stomach.|{Hero}\'s face became red.|{Hero} looked at {his} feet.]',
     '[Then {he} took a deep breath.|{He} did not want to lie.|{He} thought about it.] "[I did it|It was me]," {he} said. "[I am very sorry.|I was not careful. I am sorry.]"',
@@ -76,7 +76,7 @@ GARDEN = (
 BIRTHDAY = (
     "It was {friend}'s birthday. {Hero} wanted to [give {f_him} a present|make {f_him} happy|do something special]. But {he} [had no money|did not know what to do|had only one coin].",
     '[{He} thought and thought.|"What can I do?" {he} asked {his} {helper}.|{He} walked {place} and looked for an idea.] [Then {he} had an idea.|"A present does not have to cost money," said {his} {helper}.]',
-    "{He} [found a pretty {thing} and cleaned it until it was bright|painted a picture of {friend} with a {colour} {hat}|made a(n) {treat}|made a(n) {toy2} out of wood and paper]. [It took all morning.|It was hard work, but {he} liked it.|{He} put it in a {colour} box.]",
+    "{He} [found a pretty {thing} and cleaned it until it was bright|painted a picture of {friend} with a(n) {colour} {hat}|made a(n) {treat}|made a(n) {toy2} out of wood and paper]. [It took all morning.|It was hard work, but {he} liked it.|{He} put it in a(n) {colour} box.]",
     'In the afternoon, all the friends came. [Some had big presents.|There was cake and music.|They sang a song.] {Hero} was worried. "[My present is so small|What if {f_he} does not like it]?" {he} thought.',
     'But when {friend} opened {hero}\'s present, {f_he} [smiled the biggest smile|gave {him} a big hug|was very quiet and then laughed with joy]. "[You made this for me?|This is the best present of all!]" {f_he} said. "I will keep it for ever."',
     "[{Hero} felt warm inside.|Then they all danced until it was dark.|{Hero} and {friend} ate cake together.] [The best presents come from the heart.|It was the best birthday ever.]",
@@ -89,10 +89,10 @@ RAIN = (
     '[When the rain stopped, there was a rainbow in the sky.|Then the sun came out, and they jumped in the puddles.|In the evening the rain was gone, but they did not want to leave their tent.] ["This was the best day," said {hero}.|"I like rain now," said {friend}.] [A bad day can become a good day.|And they wished for rain the next day too.|]',
 )
 LOSTWAY = (
-    "One day, {hero} [followed a {colour} butterfly|was looking for berries|chased a leaf in the wind] {place}. [{He} went farther and farther.|{He} did not look where {he} was going.] Soon {he} did not know where {he} was.",
+    "One day, {hero} [followed a(n) {colour} butterfly|was looking for berries|chased a leaf in the wind] {place}. [{He} went farther and farther.|{He} did not look where {he} was going.] Soon {he} did not know where {he} was.",
     '[It was getting dark.|Everything looked strange.|There was nobody around.] ["Where is my home?" {he} cried.|{Hero} was afraid and began to cry.|"I am lost," {he} said in a small voice.]',
     'Then a(n) [old|wise|friendly] {animal} came by. "Why are you [sad|crying]?" it asked. "I [cannot find my home|do not know the way home]," said {hero}. "[What can you see from your home?|What is near your house?]" asked the {animal}.',
-    '{Hero} thought hard. "[There is a big tree with a swing|There is a river and a small bridge|There is a house with a {colour} door]," {he} said. "Ah," said the {animal}, "[I know that place|I have seen it]. [Follow me!|Come with me.]"',
+    '{Hero} thought hard. "[There is a big tree with a swing|There is a river and a small bridge|There is a house with a(n) {colour} door]," {he} said. "Ah," said the {animal}, "[I know that place|I have seen it]. [Follow me!|Come with me.]"',
     "They went [over the hill and along the river|through the trees|down a long path]. [The {animal} told {him} a story so that {he} was not afraid.|The moon showed them the way.|] [At last {hero} saw a light.|Then {he} saw {his} own house.]",
     '"{Hero}!" called {his} {helper}. "[We were so worried!|There you are!]" [{Hero} ran into {helper_his} arms.|They hugged for a long time.] ["I will not go so far away again," {he} promised.|The {animal} got a big bowl of soup and stayed for the night.|From then on, {hero} always remembered the way.]',
 )

@@ -15,7 +15,7 @@ BUILD = (
     "Then [a strong wind came|a big {animal} ran by|a(n) {animal} jumped right into it], and [it all fell down|everything broke]. [{Hero} sat down and cried.|{Friend} was so angry.|They looked at it and said nothing.]",
     '["I am very sorry," said the {animal}. "I did not look."|"All our work is gone," said {hero}.] "[We can build it again|Let us try once more]," said {friend}. "[This time it will be even better.|Now we know how to do it.|And this time we will make it stronger.]"',
     "So they began again. [The {animal} helped them.|{Hero} brought stones, and {friend} put them in the right place.|They worked slowly and carefully.] [When the sun went down, it was done.|In the end it was twice as big.]",
-    '[They put a {colour} flag on top.|They stood next to it and smiled.|"It is beautiful," they said.] [When you work together, you can do anything.|They were tired but very happy.|And {hero} knew that it is never too late to start again.]',
+    '[They put a(n) {colour} flag on top.|They stood next to it and smiled.|"It is beautiful," they said.] [When you work together, you can do anything.|They were tired but very happy.|And {hero} knew that it is never too late to start again.]',
 )
 MAGIC = (
     'One {weather} day, {hero} found a(n) [strange|old|shiny|golden] {thing} {place}. [When {he} touched it, it began to shine.|{He} cleaned it with {his} hand.] "[I am a magic {thing}|Thank you for finding me]," it said. "I will give you one wish."',
@@ -27,7 +27,7 @@ MAGIC = (
 )
 SICK = (
     'One day, {friend} did not come to play. {Hero} waited {place}, but {friend} did not come. ["Where is {friend}?" {he} asked.|{He} was worried.] ["{Friend} is sick," said {his} {helper}.|Then {he} heard that {friend} was sick in bed.]',
-    '"[I will visit {f_him}|I want to make {f_him} feel better]," said {hero}. {He} took [a(n) {treat}|a {colour} flower|a picture book|some warm soup] and went to {friend}\'s house.',
+    '"[I will visit {f_him}|I want to make {f_him} feel better]," said {hero}. {He} took [a(n) {treat}|a(n) {colour} flower|a picture book|some warm soup] and went to {friend}\'s house.',
     '{Friend} was in bed. {F_his} [nose was red|face was pale] and {f_he} looked [tired|sad]. "Hello, {hero}," {f_he} said in a weak voice. ["I cannot play today."|"I am so bored in bed."]',
     '"[Then I will stay here with you|I brought you something]," said {hero}. [{He} told a funny story about a(n) {animal} who wanted to {skill}.|{He} read a book to {friend}.|{He} sang a song and made funny faces.] {Friend} laughed [and laughed|for the first time that day].',
     "[{Hero} came back every day.|When it was time to go, {friend} felt much better.|{Friend} ate everything and fell asleep.] [After three days, {friend} was well again.|Soon {friend} could play outside again.]",
@@ -44,7 +44,7 @@ QUARREL = (
     '{Hero} and {friend} were best friends. But one day, they both wanted the same {toy}. ["It is mine!" said {hero}. "No, it is mine!" said {friend}.|"I had it first!" said {hero}. "No, I did!" said {friend}.]',
     'They pulled [and pulled|it this way and that way], and [the {toyname} broke|the {toyname} fell into the mud|they both fell down]. ["This is your fault!" they both shouted.|"I do not want to play with you any more," said {friend}.] [They went home and did not say goodbye.|{Hero} ran away.]',
     'At home, {hero} was [angry|sad|very quiet]. [{He} did not want to eat.|{He} looked at the rain.|It was no fun to play alone.] ["What is wrong?" asked {his} {helper}. {Hero} told {helper_him} everything.|{He} thought about all the good days with {friend}.]',
-    '"[A friend is more important than a {toyname}|Saying sorry is not easy, but it helps]," said {his} {helper}. {Hero} thought about it. [Then {he} put on {his} shoes and went out.|"You are right," {he} said.]',
+    '"[A friend is more important than a(n) {toyname}|Saying sorry is not easy, but it helps]," said {his} {helper}. {Hero} thought about it. [Then {he} put on {his} shoes and went out.|"You are right," {he} said.]',
     'On the way, {he} met {friend}, who was coming to see {him}! "I am sorry," said {hero}. "I am sorry too," said {friend}. [They both laughed.|They hugged each other.]',
     '[They fixed the {toyname} together.|Then they took turns with the {toyname}.|"You play first," said {hero}. "No, you," said {friend}.] [And it was more fun than ever.|From then on, they shared everything.|Good friends can say sorry.]',
 )
@@ -79,8 +79,8 @@ GIFT = (
 )
 VISIT = (
     "One {weather} day, {hero} and {his} {helper} went {place_to}. [{Hero} was very excited.|It was the first time for {hero}.] [They took {treats} with them.|{Hero} took {his} {toy} with {him}.]",
-    'First, they saw a(n) {animal}. [It had a(n) {thing} next to it.|It was looking for food.] "[Look, a {animal}!|Hello, {animal}!]" said {hero}. [The {animal} looked at {him} and said nothing.|"Hello, {hero}," said the {animal}. "It is a nice day."]',
-    'Then they [sat down and ate|walked a little more|played a game]. [{Hero} ran after a {colour} butterfly.|{Hero} found a {colour} {thing} on the ground.] "[May I keep it?|Is it not pretty?]" {he} asked. ["Of course," said {his} {helper}.|"Yes, it is," said {his} {helper}.]',
+    'First, they saw a(n) {animal}. [It had a(n) {thing} next to it.|It was looking for food.] "[Look, a(n) {animal}!|Hello, {animal}!]" said {hero}. [The {animal} looked at {him} and said nothing.|"Hello, {hero}," said the {animal}. "It is a nice day."]',
+    'Then they [sat down and ate|walked a little more|played a game]. [{Hero} ran after a(n) {colour} butterfly.|{Hero} found a(n) {colour} {thing} on the ground.] "[May I keep it?|Is it not pretty?]" {he} asked. ["Of course," said {his} {helper}.|"Yes, it is," said {his} {helper}.]',
     "[Suddenly, it began to rain, and they hid under a tree.|Then they met {friend}, and they all played together.|In the afternoon, they slept in the grass.] [{Hero} laughed all the time.|It was so nice there.]",
     'When the sun went down, they [went home|walked home slowly]. {Hero} was tired and happy. "[Can we go there again tomorrow?|That was the best day ever,]" {he} [said|asked]. {His_helper} smiled. ["Yes, we can."|"We will see," came the answer.|And {hero} was asleep before they were home.]',
 )

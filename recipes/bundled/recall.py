@@ -12,26 +12,26 @@ _MEMORIES = (
      "[What is my name?|Do you know my name?|Who am I?|Do you remember my name?]", "[Your name is {name}.|You are {name}.|Yes, your name is {name}.]"),
     ("[My favorite color is|The color I like most is] {color}.", "[{Color} is a beautiful color.|I like {color} too.|That is a nice color.]",
      "[What is my favorite color?|Which color do I like?]", "Your favorite color is {color}."),
-    ("I have a {animal}[.| named {pet}.]", "[How nice!|That is wonderful.] [Is your {animal} big or small?|]",
-     "[What animal do I have?|Which pet do I have?]", "You have a {animal}."),
-    ("My {animal} is named {pet}.", "{pet} is a good name for a {animal}.",
+    ("I have a(n) {animal}[.| named {pet}.]", "[How nice!|That is wonderful.] [Is your {animal} big or small?|]",
+     "[What animal do I have?|Which pet do I have?]", "You have a(n) {animal}."),
+    ("My {animal} is named {pet}.", "{pet} is a good name for a(n) {animal}.",
      "[What is the name of my {animal}?|What is my {animal} called?]", "Your {animal} is named {pet}."),
     ("I am {number} years old.", "[That is a good age.|{Number} years old! How nice.]", "How old am I?", "You are {number} years old."),
     ("My friend is [named|called] {name}.", "[{name} is a nice name.|It is good to have a friend.] ", "[What is the name of my friend?|Who is my friend?]", "Your friend is {name}."),
     ("Please remember the word {toy}.", "[Okay. I will remember the word {toy}.|Yes: {toy}.]", "[What was the word?|Which word did I tell you?]", "The word was {toy}."),
 )  # fmt: skip
 _PASSAGES = (
-    ("{name} has a {color} {toy}.", (
-        ("What does {name} have?", "{name} has a {color} {toy}."), ("What color is the {toy}?", "The {toy} is {color}."),
+    ("{name} has a(n) {color} {toy}.", (
+        ("What does {name} have?", "{name} has a(n) {color} {toy}."), ("What color is the {toy}?", "The {toy} is {color}."),
         ("Who has the {toy}?", "{name} has the {toy}."))),
     ("{name} [is|was] {place}.", (("Where [is|was] {name}?", "{name} is {place}."), ("Who is {place}?", "{name} is {place}."))),
-    ("The {animal} is named {pet}.", (("What is the name of the {animal}?", "The {animal} is named {pet}."), ("Who is {pet}?", "{pet} is a {animal}."))),
+    ("The {animal} is named {pet}.", (("What is the name of the {animal}?", "The {animal} is named {pet}."), ("Who is {pet}?", "{pet} is a(n) {animal}."))),
     ("{name} gave the {toy} to {name2}.", (
         ("Who has the {toy} now?", "{name2} has the {toy} now."), ("Who gave the {toy} to {name2}?", "{name} gave the {toy} to {name2}."),
         ("What did {name} give to {name2}?", "{name} gave the {toy} to {name2}."))),
     ("{name} ate {number} {foods}.", (("How many {foods} did {name} eat?", "{name} ate {number} {foods}."), ("What did {name} eat?", "{name} ate {number} {foods}."))),
-    ("{name} saw a {animal} {place}.", (
-        ("What did {name} see?", "{name} saw a {animal}."), ("Where was the {animal}?", "The {animal} was {place}."), ("Who saw the {animal}?", "{name} saw the {animal}."))),
+    ("{name} saw a(n) {animal} {place}.", (
+        ("What did {name} see?", "{name} saw a(n) {animal}."), ("Where was the {animal}?", "The {animal} was {place}."), ("Who saw the {animal}?", "{name} saw the {animal}."))),
     ("{name} is happy, but {name2} is sad.", (("Who is sad?", "{name2} is sad."), ("Who is happy?", "{name} is happy."))),
     ("{name} likes {animals}, and {name2} likes {animals2}.", (("What does {name} like?", "{name} likes {animals}."), ("What does {name2} like?", "{name2} likes {animals2}."))),
 )  # fmt: skip

@@ -53,7 +53,7 @@ PLOTS: dict[str, Plot] = {
     "giving": plots_more.GIFT,
     "a day trip": plots_more.VISIT,
 }
-TOY_PLOTS = ("a lost toy", "telling the truth", "two friends who fight", "giving", "going to sleep")
+TOY_PLOTS = ("a lost toy", "telling the truth", "two friends who fight", "giving")
 
 _OPENINGS = (
     "[Once upon a time,|Once upon a time,|Once,|A long time ago,|In a small village,|In a green forest,|"
@@ -68,7 +68,7 @@ _ABOUT_HERO = (
     " {He} was {trait} and {trait2}.",
     " {He} had a friend named {friend}.",
     " {He} liked to play {place}.",
-    " {He} lived with {his} {helper} in a [small|little|old|{colour}] house.",
+    " {He} lived with {his} {helper} in a(n) [small|little|old|{colour}] house.",
     " Everyone liked {him} because {he} was so {trait}.",
     " {He} liked {treats} more than anything.",
     "",

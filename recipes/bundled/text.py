@@ -42,7 +42,7 @@ def raw_text(text: str) -> str:
 
 
 def make_corpora(scale: float, corpora_folder: Path, *, seed: int) -> dict[str, list[str]]:
-    """Documents by corpus: stories, chats, requests, books. scale 1 is about 19 M tokens; equal seeds, equal text.
+    """Documents by corpus: stories, chats, requests, books. scale 1 is about 22 M tokens; equal seeds, equal text.
 
     books is empty where corpora_folder holds none of the files that corpora.py reads.
     """

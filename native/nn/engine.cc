@@ -74,8 +74,7 @@ void Engine::reserve(int64_t rows) {
         if (const auto* m = std::get_if<AttentionLayer>(&layer.mixer)) widest_delta = std::max(widest_delta, m->head_dim);
     }
     delta_.reserve(rows * widest_delta);
-    if (rows > kGemvRows)
-        for (auto& scratch : gemm_scratch_) scratch.reserve(gemm_scratch_nbytes(widest_input_));
+    for (auto& scratch : gemm_scratch_) scratch.reserve(gemm_scratch_nbytes(widest_input_));
 }
 
 void Engine::extend(std::span<SequenceState* const> states, std::span<const std::span<const int32_t>> tokens, float* out) {

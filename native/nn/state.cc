@@ -10,25 +10,41 @@ namespace {
 
 int64_t key_blocks(int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
 
-// The parts of a layer's slot that matter at a position: pointers and bytes, in a fixed order.
-struct Part {
-    void* data;
-    size_t nbytes;
+// Moves a layer's slot, as far as it matters at a position, to or from packed bytes, or counts them.
+// The last block of keys is packed lane by lane: what lies past the position is neither kept nor counted.
+enum class Direction { kToBytes, kFromBytes, kCount };
+
+class SlotPacker {
+  public:
+    SlotPacker(Direction direction, uint8_t* bytes) : direction_(direction), bytes_(bytes) {}
+
+    size_t pack(const LayerState& slot, int64_t position, int64_t kv_nbytes) {
+        auto* recurrent = reinterpret_cast<uint8_t*>(const_cast<float*>(slot.recurrent.data()));
+        move(recurrent, static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float));
+        const int64_t full = position / kKeyBlock, lanes = position % kKeyBlock, block_nbytes = slot.key_block_stride() * kv_nbytes;
+        auto* keys = const_cast<uint8_t*>(slot.keys.data());
+        move(keys, static_cast<size_t>(full * block_nbytes));
+        if (lanes)
+            for (int64_t e = 0; e < slot.value_stride(); ++e)
+                move(keys + full * block_nbytes + e * kKeyBlock * kv_nbytes, static_cast<size_t>(lanes * kv_nbytes));
+        move(const_cast<uint8_t*>(slot.values.data()), static_cast<size_t>(position * slot.value_stride() * kv_nbytes));
+        return at_;
+    }
+
+  private:
+    void move(uint8_t* part, size_t nbytes) {
+        if (nbytes && direction_ == Direction::kToBytes) std::memcpy(bytes_ + at_, part, nbytes);
+        if (nbytes && direction_ == Direction::kFromBytes) std::memcpy(part, bytes_ + at_, nbytes);
+        at_ += nbytes;
+    }
+
+    Direction direction_;
+    uint8_t* bytes_;
+    size_t at_ = 0;
 };
 
-std::vector<Part> used_parts(const LayerState& slot, int64_t position, int64_t kv_nbytes) {
-    auto* mutable_slot = const_cast<LayerState*>(&slot);
-    return {
-        {mutable_slot->recurrent.data(), static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float)},
-        {mutable_slot->keys.data(), static_cast<size_t>(key_blocks(position) * slot.key_block_stride() * kv_nbytes)},
-        {mutable_slot->values.data(), static_cast<size_t>(position * slot.value_stride() * kv_nbytes)},
-    };
-}
-
 size_t used_nbytes(const LayerState& slot, int64_t position, int64_t kv_nbytes) {
-    size_t total = 0;
-    for (const Part& part : used_parts(slot, position, kv_nbytes)) total += part.nbytes;
-    return total;
+    return SlotPacker(Direction::kCount, nullptr).pack(slot, position, kv_nbytes);
 }
 
 struct Allocate {
@@ -83,11 +99,7 @@ std::unique_ptr<StateSnapshot> SequenceState::snapshot() const {
     copy->position = position_;
     for (const LayerState& slot : layers_) {
         auto& bytes = copy->layers.emplace_back(used_nbytes(slot, position_, kv_nbytes_));
-        size_t at = 0;
-        for (const Part& part : used_parts(slot, position_, kv_nbytes_)) {
-            if (part.nbytes) std::memcpy(bytes.data() + at, part.data, part.nbytes);
-            at += part.nbytes;
-        }
+        SlotPacker(Direction::kToBytes, bytes.data()).pack(slot, position_, kv_nbytes_);
     }
     return copy;
 }
@@ -100,13 +112,8 @@ void SequenceState::restore(const StateSnapshot& snapshot) {
     for (size_t i = 0; i < layers_.size(); ++i)
         check(snapshot.layers[i].size() == used_nbytes(layers_[i], snapshot.position, kv_nbytes_),
               "[state] the snapshot is of another model: layer ", i, " differs in size");
-    for (size_t i = 0; i < layers_.size(); ++i) {
-        size_t at = 0;
-        for (const Part& part : used_parts(layers_[i], snapshot.position, kv_nbytes_)) {
-            if (part.nbytes) std::memcpy(part.data, snapshot.layers[i].data() + at, part.nbytes);
-            at += part.nbytes;
-        }
-    }
+    for (size_t i = 0; i < layers_.size(); ++i)
+        SlotPacker(Direction::kFromBytes, const_cast<uint8_t*>(snapshot.layers[i].data())).pack(layers_[i], snapshot.position, kv_nbytes_);
     position_ = snapshot.position;
 }
 

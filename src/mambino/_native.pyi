@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = 'b011c0d97acdcd83'
+BUILD_ID: str = 'ac89fef23b903410'
 
 class NativeError(Exception):
     pass

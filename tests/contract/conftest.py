@@ -6,10 +6,12 @@ torch); it skips, loudly, if this install cannot build it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from mambino.config import HybridConfig
+from mambino.formats.names import rows
 from mambino.lm import LanguageModel
 from tiny_models import tiny_hybrid_config, tiny_llama_config, tiny_weights
 
@@ -31,8 +33,33 @@ def build_torch(config: HybridConfig) -> LanguageModel:
     return TorchLM.from_tensors(config, tiny_weights(config))
 
 
+def build_native(config: HybridConfig, isa: str, activations: str) -> LanguageModel:
+    native = pytest.importorskip("mambino.engine.native", reason="the native implementation needs the compiled engine")
+    tensors = tiny_weights(config)
+    model: LanguageModel = native.NativeLM(
+        config,
+        {row.own: row.transform.to_gguf(tensors[row.own]) for row in rows(config)},
+        threads=2,
+        isa=isa,
+        activations=activations,
+    )
+    return model
+
+
 IMPLEMENTATIONS = {
     # float32 rounding of logits of order ten, other order of summation
+    "native": Implementation(
+        build=partial(build_native, isa="best", activations="int8"),
+        marks=(pytest.mark.native,),
+        tolerance=1e-4,
+        kv_bytes=2,
+    ),
+    "native-reference": Implementation(
+        build=partial(build_native, isa="reference", activations="float32"),
+        marks=(pytest.mark.native,),
+        tolerance=1e-4,
+        kv_bytes=4,
+    ),
     "torch": Implementation(build=build_torch, marks=(pytest.mark.torch,), tolerance=1e-4, kv_bytes=4),
 }
 CONFIGS = {"hybrid": tiny_hybrid_config(), "llama": tiny_llama_config()}

@@ -122,7 +122,9 @@ class NativeLM:
 
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
         if len(states) != len(tokens) or not states:
-            raise InputError(f"[engine] expected as many states as token arrays, at least one; got {len(states)}, {len(tokens)}")
+            raise InputError(
+                f"[engine] expected as many states as token arrays, at least one; got {len(states)}, {len(tokens)}"
+            )
         if len({id(state) for state in states}) != len(states):
             raise InputError("[engine] one state appears twice in the same call; extend it once with all its tokens")
         handles = [self._handle_of(state) for state in states]
@@ -231,7 +233,10 @@ class _Assembly:
         tensor = self._tensor(name)
         kind, data = tensor.type.name, tensor.data
         if tensor.scale is not None:  # 8-bit float with a scale: the engine has no such kernels, so round to BF16 once
-            kind, data = "BF16", encode(TYPES["BF16"], tensor.to_float32().reshape(tensor.rows, tensor.cols)).reshape(-1)
+            kind, data = (
+                "BF16",
+                encode(TYPES["BF16"], tensor.to_float32().reshape(tensor.rows, tensor.cols)).reshape(-1),
+            )
         if kind not in _native.weight_types():
             raise Unsupported(
                 f"[engine] tensor {name}: no kernels for weights of type {kind}; use backend='torch' or one of "

@@ -1,7 +1,8 @@
 // AVX-512 VNNI products of quantised weights for many tokens. Start at gemm.
 //
-// A panel of 32 rows is unpacked once to u8, a slice of K at a time so that it stays in L1, and meets every token in
-// tiles of 8: 16 int32 accumulators, each started at -zero * sum(activations) so that u8 weights act as signed ones.
+// 64 rows by 512 k (two panels of 32 rows) are unpacked once to u8, in L1, and meet every token in tiles of 8: 16 int32
+// accumulators, each started at -zero * sum(activations) so that u8 weights act as signed ones. Tokens are packed first,
+// tile by tile in the order of use, so a tile reads one stream at constant offsets.
 // A token's float sum runs over blocks in order of k whatever the tile, so results do not depend on the tiling.
 #include "kernels/table.h"
 
@@ -16,28 +17,48 @@
 namespace mambino {
 namespace {
 
-constexpr int64_t kSliceBlocks = 32;  // 1024 k: 32 KiB of panel
+constexpr int64_t kSliceBlocks = 16;
+constexpr int64_t kPanels = 2;
 
-// What a tile needs of its tokens beside the 8-bit values, for one slice.
-struct TileTerms {
-    alignas(64) int32_t start[8][2 * kSliceBlocks];  // -zero * sum, per scale
-    alignas(64) float min_factor[8][kSliceBlocks];   // scale * sum of 32
+// One 32-block of T tokens: [8 groups][T][4 bytes], then per token -zero * sum (one a scale), scale, scale * sum.
+template <class Format, int T>
+struct Packed {
+    int8_t q8[8][T][4];
+    int32_t start[Format::kHalves][T];
+    float scale[T];
+    float min_factor[Format::kHasMin ? T : 1];
 };
 
-struct Tile {
-    const int8_t* x;
-    int64_t x_stride;
-    const float* x_scale;
-    int64_t x_scale_stride;
-    const TileTerms* terms;
-    float* sums;  // [8][32], mutated
-};
-
+// One slice of an unpacked panel.
 struct PanelSlice {
-    const uint8_t* q;
-    const float* scale;
-    const float* min;
+    uint8_t* q;
+    float* scale;
+    float* min;
     int64_t blocks;
+};
+
+// Where a tile's sums live: T rows of y, 32 values each as far as the masks go. Mutated.
+struct Sums {
+    float* y;
+    int64_t stride;
+    __mmask16 mask[2];
+    bool are_new;  // start at zero instead of reading y
+
+    template <int T>
+    inline __attribute__((always_inline)) void load(__m512 (&sums)[T][2]) const {
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t)
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; ++v)
+                sums[t][v] = are_new ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask[v], y + t * stride + v * 16);
+    }
+    template <int T>
+    inline __attribute__((always_inline)) void store(const __m512 (&sums)[T][2]) const {
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t)
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; ++v) _mm512_mask_storeu_ps(y + t * stride + v * 16, mask[v], sums[t][v]);
+    }
 };
 
 inline __m512i broadcast4(const int8_t* x) {
@@ -46,58 +67,76 @@ inline __m512i broadcast4(const int8_t* x) {
     return _mm512_set1_epi32(four);
 }
 
-// Groups [begin, begin + count) of 4 k, for T tokens and 32 rows.
+// count groups of 4 k, for T tokens and 32 rows.
 template <int T, int count>
-inline __attribute__((always_inline)) void dot_groups(const uint8_t* q, const int8_t* x, int64_t x_stride,
-                                                      __m512i (&dots)[T][2]) {
+inline __attribute__((always_inline)) void dot_groups(const uint8_t* q, const int8_t (*x)[T][4], __m512i (&dots)[T][2]) {
 #pragma GCC unroll 8
     for (int g = 0; g < count; ++g) {
         const __m512i w0 = _mm512_load_si512(q + g * 128), w1 = _mm512_load_si512(q + g * 128 + 64);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
-            const __m512i four = broadcast4(x + t * x_stride + 4 * g);
+            const __m512i four = broadcast4(x[g][t]);
             dots[t][0] = _mm512_dpbusd_epi32(dots[t][0], w0, four);
             dots[t][1] = _mm512_dpbusd_epi32(dots[t][1], w1, four);
         }
     }
 }
 
-// One scale a block: sums += dot * (scale * x_scale) - min * x_scale * x_sum.
-template <int T, bool has_min>
-void multiply_tile(const PanelSlice& w, const Tile& tile) {
+// sums -= min * (x_scale * x_sum)
+template <class Format, int T>
+inline __attribute__((always_inline)) void subtract_mins(const PanelSlice& w, const Packed<Format, T>* x, __m512 (&sums)[T][2]) {
     for (int64_t b = 0; b < w.blocks; ++b) {
+        const __m512 min0 = _mm512_load_ps(w.min + b * 32), min1 = _mm512_load_ps(w.min + b * 32 + 16);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+            const __m512 factor = _mm512_set1_ps(x[b].min_factor[t]);
+            sums[t][0] = _mm512_fnmadd_ps(min0, factor, sums[t][0]);
+            sums[t][1] = _mm512_fnmadd_ps(min1, factor, sums[t][1]);
+        }
+    }
+}
+
+// The block one tile further on, which is as far behind in memory as this tile is long.
+template <class Block>
+inline __attribute__((always_inline)) void prefetch_next(const Block* x, int64_t blocks) {
+#pragma GCC unroll 8
+    for (size_t line = 0; line < (sizeof(Block) + 63) / 64; ++line)
+        _mm_prefetch(reinterpret_cast<const char*>(x + blocks) + 64 * line, _MM_HINT_T0);
+}
+
+// One scale a block: sums += dot * (scale * x_scale), after the mins where the type has them.
+template <class Format, int T>
+inline __attribute__((always_inline)) void multiply_whole(const PanelSlice& w, const Packed<Format, T>* x, __m512 (&sums)[T][2]) {
+    if constexpr (Format::kHasMin) subtract_mins<Format, T>(w, x, sums);
+    for (int64_t b = 0; b < w.blocks; ++b) {
+        prefetch_next(x + b, w.blocks);
         __m512i dots[T][2];
 #pragma GCC unroll 8
-        for (int t = 0; t < T; ++t) dots[t][0] = dots[t][1] = _mm512_set1_epi32(tile.terms->start[t][b]);
-        dot_groups<T, 8>(w.q + b * kBlockBytes, tile.x + 32 * b, tile.x_stride, dots);
+        for (int t = 0; t < T; ++t) dots[t][0] = dots[t][1] = _mm512_set1_epi32(x[b].start[0][t]);
+        dot_groups<T, 8>(w.q + b * kBlockBytes, x[b].q8, dots);
 #pragma GCC unroll 2
         for (int v = 0; v < 2; ++v) {
             const __m512 scale = _mm512_load_ps(w.scale + b * 32 + v * 16);
 #pragma GCC unroll 8
             for (int t = 0; t < T; ++t) {
-                float* sums = tile.sums + t * 32 + v * 16;
-                const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(tile.x_scale[t * tile.x_scale_stride + b]));
-                __m512 sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[t][v]), both, _mm512_load_ps(sums));
-                if constexpr (has_min)
-                    sum = _mm512_fnmadd_ps(_mm512_load_ps(w.min + b * 32 + v * 16),
-                                           _mm512_set1_ps(tile.terms->min_factor[t][b]), sum);
-                _mm512_store_ps(sums, sum);
+                const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(x[b].scale[t]));
+                sums[t][v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[t][v]), both, sums[t][v]);
             }
         }
     }
 }
 
 // Two scales a block (Q6_K): half as many tokens, so that both halves' dots stay in registers.
-template <int T>
-void multiply_tile_halves(const PanelSlice& w, const Tile& tile) {
+template <class Format, int T>
+inline __attribute__((always_inline)) void multiply_halves(const PanelSlice& w, const Packed<Format, T>* x, __m512 (&sums)[T][2]) {
     for (int64_t b = 0; b < w.blocks; ++b) {
+        prefetch_next(x + b, w.blocks);
         __m512i dots[2][T][2];
 #pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 4
-            for (int t = 0; t < T; ++t)
-                dots[half][t][0] = dots[half][t][1] = _mm512_set1_epi32(tile.terms->start[t][2 * b + half]);
-            dot_groups<T, 4>(w.q + b * kBlockBytes + half * 512, tile.x + 32 * b + 16 * half, tile.x_stride, dots[half]);
+            for (int t = 0; t < T; ++t) dots[half][t][0] = dots[half][t][1] = _mm512_set1_epi32(x[b].start[half][t]);
+            dot_groups<T, 4>(w.q + b * kBlockBytes + half * 512, x[b].q8 + 4 * half, dots[half]);
         }
 #pragma GCC unroll 2
         for (int v = 0; v < 2; ++v) {
@@ -105,104 +144,185 @@ void multiply_tile_halves(const PanelSlice& w, const Tile& tile) {
             const __m512 scale1 = _mm512_load_ps(w.scale + b * 64 + 32 + v * 16);
 #pragma GCC unroll 4
             for (int t = 0; t < T; ++t) {
-                float* sums = tile.sums + t * 32 + v * 16;
                 __m512 dot = _mm512_mul_ps(_mm512_cvtepi32_ps(dots[0][t][v]), scale0);
                 dot = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[1][t][v]), scale1, dot);
-                const __m512 x_scale = _mm512_set1_ps(tile.x_scale[t * tile.x_scale_stride + b]);
-                _mm512_store_ps(sums, _mm512_fmadd_ps(dot, x_scale, _mm512_load_ps(sums)));
+                sums[t][v] = _mm512_fmadd_ps(dot, _mm512_set1_ps(x[b].scale[t]), sums[t][v]);
             }
         }
     }
 }
 
-template <class Format>
-constexpr int kTileTokens = Format::kHalves == 2 ? 4 : 8;
+// One panel slice times T packed tokens.
+template <class Format, int T>
+void multiply_tile(const PanelSlice& w, const uint8_t* packed, const Sums& out) {
+    const auto* x = reinterpret_cast<const Packed<Format, T>*>(packed);
+    __m512 sums[T][2];
+    out.load(sums);
+    if constexpr (Format::kHalves == 2) multiply_halves<Format, T>(w, x, sums);
+    else multiply_whole<Format, T>(w, x, sums);
+    out.store(sums);
+}
 
-using TileFunction = void (*)(const PanelSlice&, const Tile&);
+// Column g of the 8 x 8 dwords whose row t is row[t].
+inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[8]) {
+    __m256i quad[8];
+    for (int i = 0; i < 8; i += 4) {
+        const __m256i low01 = _mm256_unpacklo_epi32(row[i], row[i + 1]), high01 = _mm256_unpackhi_epi32(row[i], row[i + 1]);
+        const __m256i low23 = _mm256_unpacklo_epi32(row[i + 2], row[i + 3]);
+        const __m256i high23 = _mm256_unpackhi_epi32(row[i + 2], row[i + 3]);
+        quad[i] = _mm256_unpacklo_epi64(low01, low23), quad[i + 1] = _mm256_unpackhi_epi64(low01, low23);
+        quad[i + 2] = _mm256_unpacklo_epi64(high01, high23), quad[i + 3] = _mm256_unpackhi_epi64(high01, high23);
+    }
+    for (int i = 0; i < 4; ++i) {
+        column[i] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x20);
+        column[i + 4] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x31);
+    }
+}
 
-// The tile function of 1 .. kTileTokens tokens, by count - 1.
+// T tokens of blocks [begin, begin + count) into the order of use.
+template <class Format, int T>
+void pack_tile(const Activations& x, int64_t token, int64_t begin, int64_t count, uint8_t* out) {
+    auto* packed = reinterpret_cast<Packed<Format, T>*>(out);
+    for (int64_t b = 0; b < count; ++b) {
+        __m256i row[8] = {}, column[8];
+        for (int t = 0; t < T; ++t) {
+            const int64_t block = (token + t) * (x.cols / 32) + begin + b;
+            row[t] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x.q8 + block * 32));
+            const int32_t low = x.sum16[2 * block], high = x.sum16[2 * block + 1];
+            packed[b].start[0][t] = -Format::kZero * (Format::kHalves == 2 ? low : low + high);
+            if constexpr (Format::kHalves == 2) packed[b].start[1][t] = -Format::kZero * high;
+            packed[b].scale[t] = x.scale[block];
+            if constexpr (Format::kHasMin) packed[b].min_factor[t] = x.scale[block] * static_cast<float>(low + high);
+        }
+        transpose_dwords(row, column);
+        const __mmask8 tokens = (1 << T) - 1;
+        for (int g = 0; g < 8; ++g) _mm256_mask_storeu_epi32(packed[b].q8[g], tokens, column[g]);
+    }
+}
+
+// What depends on the number of tokens in a tile.
+struct TileFunctions {
+    void (*pack)(const Activations&, int64_t token, int64_t begin, int64_t count, uint8_t* out);
+    void (*multiply)(const PanelSlice&, const uint8_t* packed, const Sums&);
+    int64_t block_nbytes;
+};
+
 template <class Format, int... t>
-TileFunction tile_function(int64_t tokens, std::integer_sequence<int, t...>) {
-    static constexpr TileFunction functions[] = {[] {
-        if constexpr (Format::kHalves == 2)
-            return multiply_tile_halves<t + 1>;
-        else
-            return multiply_tile<t + 1, Format::kHasMin>;
-    }()...};
+const TileFunctions& tile_functions(int64_t tokens, std::integer_sequence<int, t...>) {
+    static constexpr TileFunctions functions[] = {
+        {pack_tile<Format, t + 1>, multiply_tile<Format, t + 1>, sizeof(Packed<Format, t + 1>)}...};
     return functions[tokens - 1];
 }
 
-// Sums of 16 neighbours (n of them, rounded up to 32; sum16 readable that far only where valid) to sums of 32.
-inline __m512i pair_sums(const int32_t* sum16, int64_t pairs) {
-    const auto low = static_cast<__mmask16>(pairs >= 8 ? 0xffff : (1u << 2 * pairs) - 1);
-    const auto high = static_cast<__mmask16>(pairs <= 8 ? 0 : pairs >= 16 ? 0xffff : (1u << (2 * pairs - 16)) - 1);
-    const __m512i a = _mm512_maskz_loadu_epi32(low, sum16), b = _mm512_maskz_loadu_epi32(high, sum16 + 16);
-    const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-    const __m512i odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-    return _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b));
+inline __mmask16 first_lanes(int64_t count) {
+    return static_cast<__mmask16>(count >= 16 ? 0xffff : count <= 0 ? 0 : (1 << count) - 1);
 }
 
-template <class Format>
-void fill_terms(const Activations& x, int64_t token, int64_t block, int64_t blocks, int t, TileTerms& terms) {
-    const int32_t* sum16 = x.sum16 + (token * x.cols) / 16 + 2 * block;
-    const float* scale = x.scale + token * (x.cols / 32) + block;
-    if constexpr (Format::kHalves == 2) {
-        for (int64_t i = 0; i < 2 * blocks; ++i) terms.start[t][i] = -Format::kZero * sum16[i];
-        return;
+// A product of rows [row_begin, row_end) with at most kMaxTokens tokens.
+template <DType type>
+class Product {
+  public:
+    using Format = Unpack<type>;
+    static constexpr int64_t kMaxTokens = 512;
+    static constexpr int kTile = Format::kHalves == 2 ? 4 : 8;
+    static constexpr int64_t kGroupRows = kPanels * kGemmPanelRows;
+
+    Product(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride, uint8_t* scratch)
+        : w_(w), row_begin_(row_begin), row_end_(row_end), x_(x), y_(y), y_stride_(y_stride) {
+        for (PanelSlice& panel : panels_) {
+            panel.q = scratch;
+            panel.scale = reinterpret_cast<float*>(panel.q + kSliceBlocks * kBlockBytes);
+            panel.min = panel.scale + kSliceBlocks * 32 * Format::kHalves;
+            scratch = reinterpret_cast<uint8_t*>(panel.min + kSliceBlocks * 32);
+        }
+        packed_ = scratch;
     }
-    for (int64_t i = 0; i < blocks; i += 16) {
-        const int64_t count = std::min<int64_t>(16, blocks - i);
-        const __m512i sum = pair_sums(sum16 + 2 * i, count);
-        _mm512_store_si512(terms.start[t] + i, _mm512_mullo_epi32(sum, _mm512_set1_epi32(-Format::kZero)));
-        if constexpr (Format::kHasMin) {
-            const __m512 s = _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), scale + i);
-            _mm512_store_ps(terms.min_factor[t] + i, _mm512_mul_ps(_mm512_cvtepi32_ps(sum), s));
+
+    void run() {
+        uint8_t* end = packed_;
+        for (int64_t block = 0; block < blocks(); block += kSliceBlocks)
+            for (int64_t token = 0; token < x_.tokens; token += kTile) {
+                const TileFunctions& tile = functions(token);
+                tile.pack(x_, token, block, slice_blocks(block), end);
+                end += tile.block_nbytes * slice_blocks(block);
+            }
+        for (int64_t row = row_begin_; row < row_end_; row += kGroupRows) {
+            const uint8_t* packed = packed_;
+            for (int64_t block = 0; block < blocks(); block += kSliceBlocks) {
+                unpack(row, block);
+                packed = multiply(row, block, packed);
+            }
         }
     }
-}
 
-inline __mmask16 row_mask(int64_t rows) { return static_cast<__mmask16>(rows >= 16 ? 0xffff : rows <= 0 ? 0 : (1u << rows) - 1); }
+  private:
+    static constexpr int64_t kFileBlocks = dtype_info(type).block_size / 32, kFileBytes = dtype_info(type).block_nbytes;
+
+    int64_t blocks() const { return w_.cols / 32; }
+    int64_t slice_blocks(int64_t block) const { return std::min(kSliceBlocks, blocks() - block); }
+    int64_t panels(int64_t row) const { return row_end_ - row > kGemmPanelRows ? 2 : 1; }
+    static int64_t file_offset(int64_t block) { return block / kFileBlocks * kFileBytes; }
+    const TileFunctions& functions(int64_t token) const {
+        return tile_functions<Format>(std::min<int64_t>(kTile, x_.tokens - token), std::make_integer_sequence<int, kTile>{});
+    }
+
+    void unpack(int64_t row, int64_t block) {
+        const uint8_t* rows[kGroupRows];  // beyond the end: the last row again, never stored
+        for (int64_t i = 0; i < panels(row) * kGemmPanelRows; ++i) rows[i] = w_.row(std::min(row + i, row_end_ - 1));
+        for (int64_t i = 0; i < panels(row); ++i) {
+            PanelSlice& panel = panels_[i];
+            panel.blocks = slice_blocks(block);
+            for (int64_t b = 0; b < panel.blocks; b += kFileBlocks)
+                for (int v = 0; v < 2; ++v)
+                    Format::block(rows + i * kGemmPanelRows + 16 * v, file_offset(block + b),
+                                  {panel.q + b * kBlockBytes + 64 * v, panel.scale + b * 32 * Format::kHalves + 16 * v,
+                                   panel.min + b * 32 + 16 * v});
+        }
+    }
+
+    // A share of the file bytes that the next unpack will read, so that they arrive while tiles are multiplied.
+    void prefetch_weights(int64_t row, int64_t token, int64_t next_block) const {
+        const bool wraps = next_block >= blocks();
+        const int64_t first = wraps ? row + kGroupRows : row, offset = wraps ? 0 : file_offset(next_block);
+        const int64_t share = (kGroupRows * kTile + x_.tokens - 1) / x_.tokens, begin = token / kTile * share;
+        for (int64_t i = begin; i < std::min(begin + share, kGroupRows); ++i)
+            for (int64_t line = 0; line < file_offset(kSliceBlocks) + 63; line += 64)
+                _mm_prefetch(reinterpret_cast<const char*>(w_.row(first + i) + offset + line), _MM_HINT_T1);
+    }
+
+    // Every tile of tokens with this slice; returns the packed tokens of the next.
+    const uint8_t* multiply(int64_t row, int64_t block, const uint8_t* packed) {
+        for (int64_t token = 0; token < x_.tokens; token += kTile) {
+            prefetch_weights(row, token, block + kSliceBlocks);
+            const TileFunctions& tile = functions(token);
+            for (int64_t i = 0; i < panels(row); ++i) {
+                const int64_t first = row + i * kGemmPanelRows, rows = row_end_ - first;
+                const Sums sums{y_ + token * y_stride_ + first, y_stride_, {first_lanes(rows), first_lanes(rows - 16)}, block == 0};
+                tile.multiply(panels_[i], packed, sums);
+            }
+            packed += tile.block_nbytes * slice_blocks(block);
+        }
+        return packed;
+    }
+
+    const Matrix& w_;
+    int64_t row_begin_, row_end_;
+    const Activations& x_;
+    float* y_;
+    int64_t y_stride_;
+    PanelSlice panels_[kPanels];
+    uint8_t* packed_;
+};
 
 template <DType type>
 void gemm(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
           uint8_t* scratch) {
-    using Format = Unpack<type>;
-    constexpr int64_t kFileBlocks = dtype_info(type).block_size / 32, kFileBytes = dtype_info(type).block_nbytes;
-    constexpr int kTile = kTileTokens<Format>;
-    uint8_t* q = scratch;
-    auto* scale = reinterpret_cast<float*>(scratch + kSliceBlocks * kBlockBytes);
-    float* min = scale + kSliceBlocks * 32 * Format::kHalves;
-    alignas(64) float sums[8 * 32];
-    TileTerms terms;
-
-    for (int64_t r = row_begin; r < row_end; r += kGemmPanelRows) {
-        const uint8_t* row[kGemmPanelRows];  // beyond the end: the last row again, never stored
-        for (int64_t i = 0; i < kGemmPanelRows; ++i) row[i] = w.row(std::min(r + i, row_end - 1));
-        const __mmask16 mask[2] = {row_mask(row_end - r), row_mask(row_end - r - 16)};
-        for (int64_t begin = 0; begin < w.cols / 32; begin += kSliceBlocks) {
-            const int64_t blocks = std::min(kSliceBlocks, w.cols / 32 - begin);
-            for (int64_t b = 0; b < blocks; b += kFileBlocks)
-                for (int v = 0; v < 2; ++v)
-                    Format::block(row + 16 * v, (begin + b) / kFileBlocks * kFileBytes,
-                                  {q + b * kBlockBytes + 64 * v, scale + b * 32 * Format::kHalves + 16 * v,
-                                   min + b * 32 + 16 * v});
-            for (int64_t token = 0; token < x.tokens; token += kTile) {
-                const int64_t count = std::min<int64_t>(kTile, x.tokens - token);
-                float* out = y + token * y_stride + r;
-                for (int t = 0; t < count; ++t) {
-                    fill_terms<Format>(x, token + t, begin, blocks, t, terms);
-                    for (int v = 0; v < 2; ++v)
-                        _mm512_store_ps(sums + t * 32 + v * 16,
-                                        begin ? _mm512_maskz_loadu_ps(mask[v], out + t * y_stride + v * 16) : _mm512_setzero_ps());
-                }
-                const Tile tile{x.q8 + token * x.cols + begin * 32, x.cols, x.scale + token * (x.cols / 32) + begin,
-                                x.cols / 32, &terms, sums};
-                tile_function<Format>(count, std::make_integer_sequence<int, kTile>{})({q, scale, min, blocks}, tile);
-                for (int t = 0; t < count; ++t)
-                    for (int v = 0; v < 2; ++v)
-                        _mm512_mask_storeu_ps(out + t * y_stride + v * 16, mask[v], _mm512_load_ps(sums + t * 32 + v * 16));
-            }
-        }
+    constexpr int64_t kMaxTokens = Product<type>::kMaxTokens;
+    for (int64_t token = 0; token < x.tokens; token += kMaxTokens) {
+        Activations part = x;
+        part.tokens = std::min(kMaxTokens, x.tokens - token);
+        part.q8 += token * x.cols, part.scale += token * (x.cols / 32), part.sum16 += token * (x.cols / 16);
+        Product<type>(w, row_begin, row_end, part, y + token * y_stride, y_stride, scratch).run();
     }
 }
 

@@ -8,9 +8,10 @@
 namespace mambino {
 
 size_t gemm_scratch_nbytes(int64_t cols) {
-    // A panel of kGemmPanelRows rows as bytes or a slice of it as float32, its scales, and gemv's copy of the
-    // activations (at most kGemvMaxTokens tokens); padded for whole vectors.
-    return static_cast<size_t>(cols + 512) * 64 + 65536;
+    // Rows unpacked, a slice at a time or whole: at most 64 bytes a column. Activations rearranged by gemm, 512 tokens
+    // at a time: 8 bits and three words per 32; gemv's copy is smaller. Pages are only touched as far as tokens go.
+    const auto padded = static_cast<size_t>(cols + 512);
+    return padded * 64 + padded * 512 * 48 / 32 + 131072;
 }
 
 namespace {

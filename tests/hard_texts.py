@@ -3,6 +3,7 @@
 import random
 
 HARD_TEXTS = (
+    "THE BBC AND NASA's HTTP/2 API", " ABC\nDEF",
     "", "a", " ", "\n", "\r\n", "\r", "\t", "\xa0", "\u3000x", "Hello world", "  leading", "trailing  ", "a  b   c",
     "don't we'll I'VE 'S it's", "'s's 't'T 'll'LL", "camelCase HTMLParser snake_case getURLs A.B.C. U.S.A.",
     "1234567890 3.14 1e-9 x1y22z333 \u0663\u0664\u0665 \u2460\u2461\u2167 \xbd", "price: $12.50 (20% off!)",

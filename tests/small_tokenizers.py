@@ -5,11 +5,13 @@ Start at train; model_file finds the real ones, where somebody has them.
 
 import json
 import os
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer as Library
-from tokenizers import models, trainers
+from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from hard_texts import HARD_TEXTS, random_texts
 from mambino.tokenizer.byte_letters import BYTE_TO_LETTER, spelled_bytes
@@ -21,25 +23,31 @@ SPECIALS = ("<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")
 MARKUP = ("<think>", "</think>")  # not flagged special, as several families ship them
 
 
+@cache
+def _trained() -> str:
+    """A tokenizer.json of about 700 tokens. Split as GPT-2 does, so that no row under test has shaped the merges."""
+    library = Library(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.decoder = decoders.ByteLevel()
+    letters = list(BYTE_TO_LETTER.values())
+    trainer = trainers.BpeTrainer(
+        vocab_size=700, special_tokens=list(SPECIALS), initial_alphabet=letters, show_progress=False
+    )
+    sample = [
+        "the cat and the other dog don't do what the world's 123 others do\n" * 3,
+        "I SAW THE BBC IN THE USA\n" * 5,
+    ]
+    library.train_from_iterator([*HARD_TEXTS, *sample, *random_texts(50, seed=1)], trainer)
+    library.add_tokens(list(MARKUP))
+    return library.to_str()
+
+
 def train(pre: str) -> dict[str, object]:
     """A tokenizer.json of about 700 tokens that splits as pre does."""
     row = PRE_TOKENIZERS[pre]
-    skeleton: dict[str, object] = {"version": "1.0", "added_tokens": [], "truncation": None, "padding": None}
-    skeleton |= {"normalizer": row.normalizer, "pre_tokenizer": row.pre_tokenizer, "post_processor": None}
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    skeleton |= {"decoder": byte_level, "model": {"type": "BPE", "vocab": {}, "merges": []}}
-    library = Library.from_str(json.dumps(skeleton))
-    library.model = models.BPE(ignore_merges=row.ignore_merges)
-    trainer = trainers.BpeTrainer(
-        vocab_size=700,
-        special_tokens=list(SPECIALS),
-        initial_alphabet=list(BYTE_TO_LETTER.values()),
-        show_progress=False,
-    )
-    sample = [*HARD_TEXTS, "the cat and the other dog don't do what the world's 123 others do\n" * 3]
-    library.train_from_iterator([*sample, *random_texts(50, seed=1)], trainer)
-    library.add_tokens(list(MARKUP))
-    root: dict[str, object] = json.loads(library.to_str())
+    root: dict[str, Any] = json.loads(_trained())
+    root["normalizer"], root["pre_tokenizer"] = row.normalizer, row.pre_tokenizer
+    root["model"]["ignore_merges"] = row.ignore_merges
     return root
 
 

@@ -45,7 +45,7 @@ def recommended_params(config: Mapping[str, object], base: SamplingParams | None
 def _changes(config: Mapping[str, object]) -> list[tuple[str, Any]]:
     changes = [(name, config[name]) for name in _FIELDS if config.get(name) is not None]
     if config.get("do_sample") is False:
-        changes = [change for change in changes if change[0] != "temperature"] + [("temperature", 0.0)]
+        changes.append(("temperature", 0.0))  # after the file's own, which then has no meaning
     ends = config.get("eos_token_id")
     if ends is not None:
         changes.append(("stop_token_ids", tuple(ends) if isinstance(ends, list) else (ends,)))

@@ -27,9 +27,7 @@ class StreamDecoder:
 
     def finish(self) -> str:
         """U+FFFD if bytes of an unfinished character are left, else nothing. Mutates self: ready for new text."""
-        rest = self._utf8.decode(b"", final=True)
-        self._utf8.reset()
-        return rest
+        return self._utf8.decode(b"", final=True)
 
 
 class Tokenizer:

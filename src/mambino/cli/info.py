@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Literal, get_args
 
 import click
@@ -133,15 +132,13 @@ def _kinds(config: HybridConfig) -> list[str]:
     return [f"{count} {name}" for count, name in counted if count] + (["of uneven sizes"] if shapes else [])
 
 
-def _folded(pattern: str, width: int = 100) -> str:
-    """The layer pattern; repeats as (unit)xN where that is shorter."""
-    best = pattern
-    for size in range(1, min(16, len(pattern) // 2) + 1):
-        unit, count = pattern[:size], len(pattern) // size
-        if unit * count == pattern:
-            best = min(best, f"({unit})x{count}", key=len)
-    runs = "".join(letter if (n := len(list(run))) < 4 else f"{letter}x{n} " for letter, run in groupby(best))
-    return min(best, runs, key=len)[: width * 4]
+def _folded(pattern: str) -> str:
+    """The layer pattern, as (unit)xN where it repeats throughout."""
+    for size in range(1, len(pattern) // 2 + 1):
+        count = len(pattern) // size
+        if pattern[:size] * count == pattern:
+            return f"({pattern[:size]})x{count}"
+    return pattern
 
 
 def _contexts(config: HybridConfig) -> list[int]:

@@ -21,14 +21,6 @@ DEFAULT = SamplingParams(temperature=0.7, top_p=0.95)
 _SHOWN = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 _LIMITS = ("seed", "stop", "max_tokens")
 _NEUTRAL = SamplingParams()
-# GGUF metadata -> generation_config.json
-_GGUF_KEYS = {
-    "general.sampling.temp": "temperature",
-    "general.sampling.top_k": "top_k",
-    "general.sampling.top_p": "top_p",
-    "general.sampling.min_p": "min_p",
-    "general.sampling.penalty_repeat": "repetition_penalty",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +66,7 @@ def choose_sampling(checkpoint: Checkpoint, overrides: Overrides) -> ChosenSampl
 
     Raises     InputError for a value out of range
     """
-    config = {**_gguf_recommendation(checkpoint.metadata), **checkpoint.generation_defaults}
-    recommended = recommended_params(config)
+    recommended = recommended_params(checkpoint.generation_defaults)
     taken = [name for name in recommended.applied if name in _SHOWN]
     sources: dict[str, Source] = dict.fromkeys(taken, "recommended by the model")
     params = recommended.params
@@ -86,10 +77,6 @@ def choose_sampling(checkpoint: Checkpoint, overrides: Overrides) -> ChosenSampl
     for name, value in overrides.items():
         chosen = chosen.with_field(name, value)
     return chosen
-
-
-def _gguf_recommendation(metadata: Mapping[str, object]) -> dict[str, object]:
-    return {ours: metadata[key] for key, ours in _GGUF_KEYS.items() if key in metadata}
 
 
 def parse_setting(name: str, text: str) -> object:

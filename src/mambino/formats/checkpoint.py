@@ -28,12 +28,21 @@ from mambino.formats.tensor import Tensor
 
 Kind = Literal["gguf", "hf"]
 
+_GGUF_SAMPLING = {
+    "general.sampling.temp": "temperature",
+    "general.sampling.top_k": "top_k",
+    "general.sampling.top_p": "top_p",
+    "general.sampling.min_p": "min_p",
+    "general.sampling.penalty_repeat": "repetition_penalty",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Checkpoint:
     """An open model. stored maps own names to tensors in the form of its kind; use tensors() for either form.
 
-    metadata is the GGUF's ({} for "hf"); generation_defaults is generation_config.json ({} where there is none).
+    metadata is the GGUF's ({} for "hf"); generation_defaults is generation_config.json, or a GGUF's sampling advice in
+    its words ({} where there is none).
     """
 
     path: Path
@@ -91,9 +100,16 @@ def _open_gguf(path: Path) -> Checkpoint:
         config=config,
         stored=stored,
         metadata=file.metadata,
-        generation_defaults={},
+        generation_defaults=_recommended_sampling(file.metadata),
         chat_template=template if isinstance(template, str) else None,
     )
+
+
+def _recommended_sampling(metadata: Mapping[str, object]) -> dict[str, object]:
+    """GGUF's sampling advice under the names of generation_config.json."""
+    advice = {ours: metadata.get(key) for key, ours in _GGUF_SAMPLING.items()}
+    # Stored as float32: 0.7 shall not come back as 0.699999988.
+    return {name: round(value, 6) for name, value in advice.items() if isinstance(value, int | float)}
 
 
 def _open_directory(path: Path) -> Checkpoint:

@@ -36,9 +36,10 @@ def some_tensors(rng):
 
 
 def plain(value):
-    return (
-        value.tolist() if isinstance(value, np.ndarray | np.generic) else value if np.isscalar(value) else list(value)
-    )
+    """The value in Python's own types, whatever held it."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value if np.isscalar(value) else list(value)
 
 
 def test_what_is_written_is_read_back(tmp_path, rng):

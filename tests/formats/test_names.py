@@ -5,6 +5,7 @@ import pytest
 from mambino.config import AttentionSpec, HybridConfig, MlpSpec
 from mambino.errors import ConfigError
 from mambino.formats.names import rows
+from mambino.formats.transforms import IDENTITY, RopePairs
 from mambino.presets import PRESETS
 from tiny_models import tiny_hybrid_config, tiny_llama_config
 
@@ -62,6 +63,14 @@ def test_a_llama_block_is_two_layers():
     )
     assert table["layers.3.mixer.gate_proj.weight"] == ("model.layers.1.mlp.gate_proj.weight", "blk.1.ffn_gate.weight")
     assert table["norm_f.weight"] == ("model.norm.weight", "output_norm.weight")
+
+
+def test_only_rotated_queries_and_keys_are_permuted_each_by_its_own_heads():
+    llama = {row.own: row.transform for row in rows(tiny_llama_config()) if row.transform is not IDENTITY}
+    heads = {"q_proj": RopePairs(num_heads=6), "k_proj": RopePairs(num_heads=2)}
+    assert llama == {f"layers.{i}.mixer.{part}.weight": transform for i in (0, 2) for part, transform in heads.items()}
+    for row in rows(PRESETS["nemotron-3-nano-4b"]):
+        assert not isinstance(row.transform, RopePairs)
 
 
 def test_a_tied_head_has_no_row():

@@ -39,6 +39,7 @@ DAMAGED = {
     "negative": (document({"w": entry(offsets=(-8, 0))}, bytes(8)), "tensor w: offsets"),
     "real offsets": (document({"w": entry(offsets=(0.0, 8.0))}, bytes(8)), "tensor w: offsets"),
     "wrong size": (document({"w": entry(shape=(3,))}, bytes(8)), r"tensor w: F32 \[3\] does not take 8 bytes"),
+    "too many bytes": (document({"w": entry(shape=(1,))}, bytes(8)), r"tensor w: F32 \[1\] does not take 8 bytes"),
     "absurd shape": (document({"w": entry(shape=(2**63, 2**63))}, bytes(8)), "tensor w: F32 .* does not take 8 bytes"),
     "zero size": (document({"w": entry(shape=(0, 5), offsets=(0, 0))}), "tensor w: expected a shape of positive"),
     "boolean shape": (document({"w": entry(shape=(True, 2))}, bytes(8)), "tensor w: expected a shape of positive"),

@@ -64,7 +64,8 @@ def test_encoding_equals_the_gguf_package_byte_for_byte(name, rng):
     values = rng.standard_normal((5, 96)) * np.exp(3 * rng.standard_normal((5, 96)))
     values[0] = 0
     values[1, :32] = -0.0
-    values[2, :4] = [127, 0.5, -1.5, 2.5]  # ties
+    values[2, :32] = 0
+    values[2, :6] = [127, 0.5, -1.5, 2.5, 1 + 2**-8, 1 + 3 * 2**-8]  # ties of Q8_0 with scale 1, and of BF16
     values = values.astype(np.float32)
     theirs = quantize(values, gguf.GGMLQuantizationType[name]).view(np.uint8)
     np.testing.assert_array_equal(encode(TYPES[name], values), theirs)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
 from typing import IO
 
 import numpy as np
@@ -37,30 +37,19 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     Raises     FormatError if it cannot be written (no space left, no permission)
     """
-    temporary: Path | None = None
+    temporary = path.parent / f".{path.name}.{token_hex(4)}.part"
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            temporary = Path(file.name)
+        with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
-        temporary = None
     except OSError as error:
-        raise FormatError(
-            f"{path}: cannot be written: {_reason(error)}; free some space or choose another place"
-        ) from error
+        what = f"cannot be written: {_reason(error)}"
+        raise FormatError(f"{path}: {what}; free some space or choose another place") from error
     finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        with suppress(OSError):  # already renamed, or never made
+            temporary.unlink()
 
 
 def _reason(error: Exception) -> str:

@@ -31,7 +31,7 @@ def test_decoding_equals_the_gguf_package_bit_for_bit(name, rows, rng):
 @pytest.mark.parametrize("name", [name for name in GGML_NAMES if not TYPES[name].is_float])
 def test_one_block_decodes_as_it_does_among_many(name, rng):
     cols = TYPES[name].block_size
-    raw = random_blocks(name, 9000, cols, rng)
+    raw = random_blocks(name, 9000, cols, rng)  # several passes of the decoder
     every = decode(TYPES[name], raw, cols)
     for row in (0, 1, 8999):
         np.testing.assert_array_equal(decode(TYPES[name], raw[row : row + 1], cols)[0], every[row])

@@ -18,7 +18,7 @@ Float32Array = NDArray[np.float32]
 ByteArray = NDArray[np.uint8]
 
 # Rows are decoded a few at a time, so that temporaries stay in cache and small against the result.
-_VALUES_PER_PASS = 1 << 18
+_VALUES_PER_PASS = 1 << 16
 
 IQ4_VALUES = np.array(
     [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], dtype=np.float32

@@ -190,9 +190,8 @@ def decode(quant_type: QuantType, raw: ByteArray, cols: int) -> Float32Array:
     decode_blocks = _BLOCK_DECODERS[quant_type.name]
     values = np.empty((len(blocks), quant_type.block_size), dtype=np.float32)
     step = _VALUES_PER_PASS // quant_type.block_size
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # a corrupt scale decodes to NaN or inf; require_finite reports it
+    # A damaged scale decodes to NaN or infinity without a word; Tensor.require_finite reports it.
+    with np.errstate(invalid="ignore", over="ignore"):
         for start in range(0, len(blocks), step):
             values[start : start + step] = decode_blocks(blocks[start : start + step])
     return values.reshape(len(raw), cols)

@@ -30,7 +30,8 @@ static inline void unpack_scale_min(const uint8_t* packed, int j, int* scale, in
 // Values index * 32 .. index * 32 + 31 of a row of a quantised type.
 Block32 unpack_block32(DType type, const uint8_t* row, int64_t index);
 
-// out[k] = value k of the row, float32; any type.
+// out[k] = value k of the row, float32; any type. The same bits from both.
 void decode_row_reference(DType type, const uint8_t* row, int64_t cols, float* out);
+void decode_row_avx2(DType type, const uint8_t* row, int64_t cols, float* out);
 
 }  // namespace mambino

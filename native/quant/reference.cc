@@ -143,12 +143,16 @@ void decode_row(const uint8_t* row, int64_t cols, float* out) {
 void quantize_q8_reference(const float* x, int64_t cols, int8_t* q8, float* scale, int32_t* sum16) {
     for (int64_t b = 0; b < cols / 32; ++b, x += 32, q8 += 32, sum16 += 2) {
         float largest = 0;
-        for (int i = 0; i < 32; ++i) largest = std::fmax(largest, std::fabs(x[i]));
-        const float inverse = largest > kQ8Tiny ? 127.0f / largest : 0.0f;
-        scale[b] = largest > kQ8Tiny ? largest / 127.0f : 0.0f;
+        bool is_finite = true;
+        for (int i = 0; i < 32; ++i) {
+            largest = std::fmax(largest, std::fabs(x[i]));
+            is_finite = is_finite && std::fabs(x[i]) <= kQ8Huge;
+        }
+        const Q8Scale s = q8_scale(largest, is_finite);
+        scale[b] = s.scale;
         sum16[0] = sum16[1] = 0;
         for (int i = 0; i < 32; ++i) {
-            q8[i] = static_cast<int8_t>(std::nearbyint(x[i] * inverse));
+            q8[i] = s.inverse ? static_cast<int8_t>(std::nearbyint(x[i] * s.inverse)) : int8_t{0};
             sum16[i / 16] += q8[i];
         }
     }

@@ -119,14 +119,17 @@ void check_quantize(Isa isa, const KernelTable& table, std::mt19937& random) {
         std::normal_distribution<float> normal;
         for (float& value : x) value = normal(random) * std::exp(normal(random));
         std::fill_n(x.begin(), 32, cols == 64 ? 0.0f : cols == 96 ? 1e-38f : 0.5f);
+        const auto same = [](const auto& a, const auto& b) { return std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0; };
+        if (cols == 3136) x[40] = NAN, x[64] = -INFINITY, x[127] = NAN;
         std::vector<int8_t> q[2] = {std::vector<int8_t>(size), std::vector<int8_t>(size)};
         std::vector<float> scale[2] = {std::vector<float>(size / 32), std::vector<float>(size / 32)};
         std::vector<int32_t> sum[2] = {std::vector<int32_t>(size / 16), std::vector<int32_t>(size / 16)};
         table.quantize_q8.run(x.data(), cols, q[0].data(), scale[0].data(), sum[0].data());
         reference.quantize_q8.run(x.data(), cols, q[1].data(), scale[1].data(), sum[1].data());
-        expect(q[0] == q[1] && scale[0] == scale[1] && sum[0] == sum[1], "quantize_q8 ", isa_name(isa), " cols ", cols,
+        expect(same(q[0], q[1]) && same(scale[0], scale[1]) && same(sum[0], sum[1]), "quantize_q8 ", isa_name(isa), " cols ", cols,
                ": bits differ from the reference");
-        for (size_t k = 0; k < size; ++k)
+        if (cols == 3136) expect(std::isnan(scale[0][1]) && std::isnan(scale[0][2]) && std::isnan(scale[0][3]), "quantize_q8 hides NaN");
+        for (size_t k = 0; k < size && cols < 3136; ++k)
             expect(std::abs(x[k] - scale[1][k / 32] * q[1][k]) <= 0.5001f * scale[1][k / 32] + 1e-30f,
                    "quantize_q8 value ", k, " is off by more than half a step");
     }

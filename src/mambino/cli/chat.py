@@ -22,7 +22,7 @@ from mambino.cli.options import (
     thinking_option,
 )
 from mambino.cli.sampling import ChosenSampling, choose_sampling
-from mambino.cli.terminal import human_bytes, human_count, note, paint
+from mambino.cli.terminal import human_bytes, human_count, note, paint, quiet_keyboard
 from mambino.errors import MambinoError
 
 
@@ -96,7 +96,7 @@ def _talk(talk: Talk, commands: Commands, *, keep_history: bool) -> None:
 
 def _show(talk: Talk, answer: Answer) -> None:
     try:
-        with _ctrl_c_stops(talk.chat):
+        with _ctrl_c_stops(talk.chat), quiet_keyboard():
             talk.view.show(answer, talk.chat)
     except MambinoError as error:
         _complain(error)

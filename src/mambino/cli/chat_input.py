@@ -72,7 +72,7 @@ def _terminal_line(keep_history: bool) -> Callable[[bool], str]:
         multiline=True,
         completer=WordCompleter([f"/{name}" for name in NAMES], sentence=True),
         complete_while_typing=False,
-        prompt_continuation=lambda width, line, wrapped: ".. ".rjust(width),
+        prompt_continuation=lambda width, line, wrap_count: "" if wrap_count else ".. ".rjust(width),
         enable_open_in_editor=True,
     )
     was_interrupted = False

@@ -6,7 +6,14 @@ Knows nothing of models. A stream that is not a terminal gets plain text.
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, TextIO
+
+try:
+    import termios
+except ImportError:  # Windows
+    termios = None  # type: ignore[assignment]
 
 Style = Literal["dim", "bold", "red", "green", "yellow"]
 _CODES: dict[Style, str] = {"dim": "2", "bold": "1", "red": "31", "green": "32", "yellow": "33"}
@@ -62,6 +69,22 @@ def human_count(count: float) -> str:
             return f"{count:.3g}{unit}"
         count /= 1000
     raise AssertionError("unreachable")
+
+
+@contextmanager
+def quiet_keyboard() -> Iterator[None]:
+    """Keys typed meanwhile (and ^C) do not show up in the output; they are not lost. Only where there is a terminal."""
+    if termios is None or not sys.stdin.isatty():
+        yield
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 class PromptProgress:

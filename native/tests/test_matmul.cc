@@ -137,7 +137,9 @@ void check_quantize(Isa isa, const KernelTable& table, std::mt19937& random) {
 
 int64_t check_type(DType type, Isa isa, const KernelTable& table, const KernelTable& reference, std::mt19937& random) {
     const bool is_k = dtype_info(type).block_size == 256;
-    const std::vector<int64_t> widths = is_k ? std::vector<int64_t>{256, 512, 768, 2304} : std::vector<int64_t>{32, 64, 96, 480, 512, 544, 1056, 3136};
+    const std::vector<int64_t> widths = is_k ? std::vector<int64_t>{256, 512, 768, 2304}
+                                        : dtype_info(type).is_float ? std::vector<int64_t>{1, 7, 24, 33, 512, 1031, 3136}
+                                                                    : std::vector<int64_t>{32, 64, 96, 480, 512, 544, 1056, 3136};
     const std::vector<int64_t> counts[2] = {{1, 2, 3, 4, 5, 6, 7, 8}, {1, 2, 3, 5, 7, 8, 9, 12, 17, 40}};
     int64_t cases = 0;
     for (bool many : {false, true})

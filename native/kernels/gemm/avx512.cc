@@ -12,6 +12,8 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/gemm/float_product.h"
+#include "kernels/gemm/float_vector_avx512.h"
 #include "kernels/gemm/panel_avx512.h"
 
 namespace mambino {
@@ -334,6 +336,7 @@ void set_kernels(KernelTable& table) {
 }  // namespace
 
 void fill_gemm_avx512(KernelTable& table) {
+    set_gemm_float<VectorAvx512>(table, Isa::kAvx512, std::make_integer_sequence<int, kNumDTypes>{});
     set_kernels<DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kIQ4_NL, DType::kQ4_K,
                 DType::kQ5_K, DType::kQ6_K>(table);
 }

@@ -11,7 +11,7 @@ from fake_lm import FakeLM
 from mambino.config import HybridConfig
 from mambino.lm import Float32Array
 from mambino.tokenizer.byte_letters import BYTE_TO_LETTER
-from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec, merge_indices
+from mambino.tokenizer.spec import AddedToken, BpeSpec
 from mambino.tokenizer.tokenizer import Tokenizer
 from tiny_models import tiny_hybrid_config
 
@@ -37,8 +37,8 @@ def tiny_tokenizer(template: str | None = TEMPLATE) -> Tokenizer:
     added = tuple(AddedToken(text=text, id=len(tokens) + index, special=True) for index, text in enumerate(CONTROL))
     spec = BpeSpec(
         tokens=tokens,
-        ids=np.arange(len(tokens), dtype=np.int32),
-        merges=merge_indices(tokens, MERGES, BpeOptions()),
+        ids=list(range(len(tokens))),
+        merges=list(MERGES),
         added=added,
         normalizer=None,
         pre_tokenizer={"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},

@@ -59,6 +59,11 @@ def test_strings_are_decoded_once_and_only_when_asked_for():
     assert array.to_list() is array.to_list()
 
 
+@pytest.mark.parametrize("strings", VOCABULARIES.values(), ids=VOCABULARIES.keys())
+def test_every_string_comes_back(strings):
+    assert StringArray(as_bytes(strings), len(strings), "here").to_list() == strings
+
+
 def test_a_string_that_is_not_utf8_is_named():
     raw = np.frombuffer(encode_string("ok") + pack("<Q", 1) + b"\xff", np.uint8)
     with pytest.raises(FormatError, match=r"here\[1\]: not UTF-8"):

@@ -1,6 +1,6 @@
 """Ready-made tokenizer specs on disk, keyed by a hash of what they were read from.
 
-Reading back costs a fraction of parsing the source, and never executes anything: one JSON head, one int32 block.
+Reading back costs a fraction of parsing the source, and never executes anything: one JSON head, one block of text.
 A damaged file is ignored and replaced; a folder that cannot be written is no error, only slower next time.
 """
 
@@ -12,14 +12,14 @@ import struct
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-
-import numpy as np
 
 from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec
 
-_MAGIC = b"mambino tokenizer 2\n"  # the number changes whenever the layout or the meaning of a spec does
-_SIZES = struct.Struct("<QQQ")  # bytes of head, number of tokens, number of merges
+_MAGIC = b"mambino tokenizer 3\n"  # the number changes whenever the layout or the meaning of a spec does
+_HEAD_NBYTES = struct.Struct("<Q")
+_SEPARATOR = "\0"  # in no byte-level token
 
 
 def content_key(parts: Iterable[bytes | memoryview]) -> str:
@@ -72,25 +72,30 @@ def _write(path: Path, spec: BpeSpec) -> None:
 def _pack(spec: BpeSpec) -> bytes:
     head = {
         "tokens": spec.tokens,
+        "ids": spec.ids,
         "added": [asdict(token) for token in spec.added],
         "normalizer": spec.normalizer,
         "pre_tokenizer": spec.pre_tokenizer,
         "options": asdict(spec.options),
         "leading_token": spec.leading_token,
+        "num_merges": len(spec.merges),
     }
-    text = json.dumps(head).encode()
-    sizes = _SIZES.pack(len(text), len(spec.ids), len(spec.merges))
-    return b"".join((sizes, text, spec.ids.astype("<i4").tobytes(), spec.merges.astype("<i4").tobytes()))
+    text = json.dumps(head, ensure_ascii=False).encode()
+    return _HEAD_NBYTES.pack(len(text)) + text + _SEPARATOR.join(chain.from_iterable(spec.merges)).encode()
 
 
-def _unpack(body: memoryview) -> BpeSpec:
-    head_nbytes, num_tokens, num_merges = _SIZES.unpack_from(body)
-    head = json.loads(bytes(body[_SIZES.size : _SIZES.size + head_nbytes]))
-    numbers = np.frombuffer(body[_SIZES.size + head_nbytes :], dtype="<i4").astype(np.int32, copy=False)
+def _unpack(body: memoryview) -> BpeSpec | None:
+    """None if a merge holds the separator; then the file is of no use, and the spec is made every time."""
+    start = _HEAD_NBYTES.size
+    end = start + _HEAD_NBYTES.unpack_from(body)[0]
+    head = json.loads(bytes(body[start:end]))
+    parts = str(body[end:], "utf-8").split(_SEPARATOR) if head["num_merges"] else []
+    if len(parts) != 2 * head["num_merges"]:
+        return None
     return BpeSpec(
         tokens=head["tokens"],
-        ids=numbers[:num_tokens],
-        merges=numbers[num_tokens : num_tokens + 2 * num_merges].reshape(num_merges, 2),
+        ids=head["ids"],
+        merges=list(zip(parts[0::2], parts[1::2], strict=True)),
         added=tuple(AddedToken(**token) for token in head["added"]),
         normalizer=head["normalizer"],
         pre_tokenizer=head["pre_tokenizer"],

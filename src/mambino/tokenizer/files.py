@@ -11,7 +11,7 @@ from mambino.errors import FormatError
 from mambino.tokenizer.cache import cached_spec, content_key
 from mambino.tokenizer.from_gguf import gguf_key_parts, spec_from_gguf
 from mambino.tokenizer.from_json import spec_from_json
-from mambino.tokenizer.spec import BpeSpec, added_id
+from mambino.tokenizer.spec import BpeSpec, added_id, paused_collector
 from mambino.tokenizer.tokenizer import Tokenizer
 
 # Control tokens that end a turn or a text in every vocabulary that has them. Files often name only one of a model's
@@ -29,7 +29,8 @@ def tokenizer_from_directory(path: Path | str, cache_dir: Path | None = None) ->
     directory = Path(path)
     content = _read_bytes(directory / "tokenizer.json")
     key = content_key([b"json", content])
-    spec = cached_spec(cache_dir, key, lambda: spec_from_json(_parse(content, directory / "tokenizer.json")))
+    with paused_collector():
+        spec = cached_spec(cache_dir, key, lambda: spec_from_json(_parse(content, directory / "tokenizer.json")))
     settings = _read_json(directory / "tokenizer_config.json")
     names = _read_json(directory / "special_tokens_map.json") | settings
     generation = _read_json(directory / "config.json") | _read_json(directory / "generation_config.json")
@@ -52,7 +53,9 @@ def tokenizer_from_gguf(metadata: Json, cache_dir: Path | None = None) -> Tokeni
     Raises     FormatError if it carries none, or a damaged one; Unsupported if it is not byte-level BPE, or splits
                text in a way that mambino does not know
     """
-    spec = cached_spec(cache_dir, content_key([b"gguf", *gguf_key_parts(metadata)]), lambda: spec_from_gguf(metadata))
+    key = content_key([b"gguf", *gguf_key_parts(metadata)])
+    with paused_collector():
+        spec = cached_spec(cache_dir, key, lambda: spec_from_gguf(metadata))
     bos, *ends = (_gguf_id(metadata, name, len(spec.tokens)) for name in ("bos", "eos", "eot", "eom"))
     template = metadata.get("tokenizer.chat_template")
     return Tokenizer(

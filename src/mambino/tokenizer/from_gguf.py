@@ -3,7 +3,9 @@
 Knows the keys, not the file: metadata is any mapping, its long arrays sequences. Start at spec_from_gguf.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from operator import contains
 from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from mambino.errors import FormatError, Unsupported
 from mambino.tokenizer.pre_tokenizers import pre_tokenizer_named
-from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec, merge_indices
+from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec
 
 UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4  # ggml's token types that are found before the pre-tokenizer runs
 
@@ -64,16 +66,15 @@ def spec_from_gguf(metadata: Mapping[str, object]) -> BpeSpec:
     Raises     Unsupported for other kinds of tokenizer; FormatError for arrays that are missing or do not fit
     """
     row = pre_tokenizer_named(require_byte_level_bpe(metadata))
-    options = BpeOptions(ignore_merges=row.ignore_merges)
     tokens = _strings(metadata, _TOKENS)
     return BpeSpec(
         tokens=tokens,
-        ids=np.arange(len(tokens), dtype=np.int32),
-        merges=merge_indices(tokens, _split_merges(_strings(metadata, _MERGES)), options),
+        ids=list(range(len(tokens))),
+        merges=_split_merges(_strings(metadata, _MERGES)),
         added=tuple(_added_tokens(tokens, _token_types(metadata, len(tokens)))),
         normalizer=row.normalizer,
         pre_tokenizer=row.pre_tokenizer,
-        options=options,
+        options=BpeOptions(ignore_merges=row.ignore_merges),
     )
 
 
@@ -87,12 +88,12 @@ def _strings(metadata: Mapping[str, object], key: str) -> list[str]:
     return cast(list[str], strings)
 
 
-def _split_merges(merges: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for index, merge in enumerate(merges):
-        left, space, right = merge.partition(" ")
-        if not (left and space and right):
-            raise FormatError(f"[gguf] {_MERGES}[{index}]: expected two tokens and a space, got {merge!r}")
-        yield left, right
+def _split_merges(merges: list[str]) -> list[tuple[str, str]]:
+    flat = " ".join(merges).split(" ") if merges else []
+    if len(flat) != 2 * len(merges) or not all(map(contains, merges, repeat(" "))):
+        index = next(index for index, merge in enumerate(merges) if merge.count(" ") != 1)
+        raise FormatError(f"[gguf] {_MERGES}[{index}]: expected two tokens and a space, got {merges[index]!r}")
+    return list(zip(flat[0::2], flat[1::2], strict=True))
 
 
 def _token_types(metadata: Mapping[str, object], num_tokens: int) -> NDArray[np.int64]:

@@ -6,10 +6,8 @@ Knows the file format of the `tokenizers` library, not where files lie. Start at
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-import numpy as np
-
 from mambino.errors import FormatError, Unsupported
-from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec, Json, merge_indices
+from mambino.tokenizer.spec import AddedToken, BpeOptions, BpeSpec, Json
 
 _MAX_ID = 1 << 24  # far above any vocabulary; keeps a damaged id from allocating
 _FLAGS = ("special", "normalized", "single_word", "lstrip", "rstrip")
@@ -32,8 +30,8 @@ def spec_from_json(root: object) -> BpeSpec:
         raise FormatError(f"[tokenizer] model.unk_token {options.unk_token!r} is not in the vocabulary")
     return BpeSpec(
         tokens=tokens,
-        ids=np.fromiter(vocabulary.values(), dtype=np.int32, count=len(tokens)),
-        merges=merge_indices(tokens, _merges(model), options),
+        ids=list(vocabulary.values()),
+        merges=_merges(model),
         added=added,
         normalizer=_component(source, "normalizer"),
         pre_tokenizer=_component(source, "pre_tokenizer"),
@@ -114,13 +112,14 @@ def _require_unicode(tokens: list[str]) -> None:
 
 
 def _merges(model: Mapping[str, object]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
+    """Older files write a merge as one string with a space."""
+    merges: list[tuple[str, str]] = []
     for merge in _sequence(model.get("merges"), "model.merges"):
         parts = merge.split(" ") if isinstance(merge, str) else merge
         if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
-            raise FormatError(f"[tokenizer] model.merges[{len(pairs)}]: expected two tokens, got {merge!r}")
-        pairs.append((parts[0], parts[1]))
-    return pairs
+            raise FormatError(f"[tokenizer] model.merges[{len(merges)}]: expected two tokens, got {merge!r}")
+        merges.append((parts[0], parts[1]))
+    return merges
 
 
 def _added(value: object) -> AddedToken:

@@ -3,14 +3,14 @@
 Knows nothing of files: files.py reads specs from tokenizer.json and GGUF, cache.py keeps them. Start at BpeSpec.
 """
 
-import itertools
+import gc
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 
-import numpy as np
 import tokenizers
-from numpy.typing import NDArray
 from tokenizers import models
 
 from mambino.errors import FormatError, Unsupported
@@ -56,14 +56,13 @@ class BpeOptions:
 class BpeSpec:
     """Everything that decides ids.
 
-    Shapes     tokens T strings; ids (T,) their token ids; merges (M, 2) pairs of indices into tokens, best first
-    Units      normalizer and pre_tokenizer are the objects of tokenizer.json; leading_token is the text of the token
-               that its post-processor puts first
+    tokens and ids belong together, in any order. merges are pairs of tokens, best first. normalizer and pre_tokenizer
+    are the objects of tokenizer.json; leading_token is the text of the token that its post-processor puts first.
     """
 
     tokens: list[str]
-    ids: NDArray[np.int32]
-    merges: NDArray[np.int32]
+    ids: list[int]
+    merges: list[tuple[str, str]]
     added: tuple[AddedToken, ...]
     normalizer: Json | None
     pre_tokenizer: Json | None
@@ -76,35 +75,31 @@ def added_id(spec: BpeSpec, text: str | None) -> int | None:
     return next((token.id for token in spec.added if token.text == text), None)
 
 
-def merge_indices(tokens: list[str], merges: Iterable[tuple[str, str]], options: BpeOptions) -> NDArray[np.int32]:
-    """Merges as (M, 2) indices into tokens.
-
-    Raises     FormatError for a merge whose parts or whose result are not tokens
-    """
-    index_of = {token: index for index, token in enumerate(tokens)}
-    prefix = options.continuing_subword_prefix or ""
-    pairs: list[tuple[int, int]] = []
-    for left, right in merges:
-        try:
-            pairs.append((index_of[left], index_of[right]))
-            index_of[left + right.removeprefix(prefix)]
-        except KeyError as missing:
-            raise FormatError(
-                f"[tokenizer] merge {len(pairs)} ({left!r} + {right!r}): {missing.args[0]!r} is not in the vocabulary; "
-                "the file is damaged, fetch it again"
-            ) from None
-    return np.asarray(pairs, dtype=np.int32).reshape(-1, 2)
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """No garbage collection inside: half a million new tuples and strings make it look for cycles that are not there."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def build_model(spec: BpeSpec) -> models.BPE:
-    """The BPE model; half of the time that opening a tokenizer takes is spent here."""
-    letters = np.array([*spec.tokens, None], dtype=object)[:-1]  # None keeps NumPy from making a string array
-    merges = list(zip(letters[spec.merges[:, 0]].tolist(), letters[spec.merges[:, 1]].tolist(), strict=True))
-    vocabulary = dict(zip(spec.tokens, spec.ids.tolist(), strict=True))
+    """The BPE model; most of the time that opening a tokenizer takes is spent here.
+
+    Raises     FormatError for a token listed twice, or a merge whose parts or result are not tokens
+    """
+    vocabulary = dict(zip(spec.tokens, spec.ids, strict=True))
     if len(vocabulary) != len(spec.tokens):
         raise FormatError("[tokenizer] the vocabulary lists a token twice; the file is damaged, fetch it again")
     chosen = {name: value for name, value in asdict(spec.options).items() if value is not None}
-    return models.BPE(vocab=vocabulary, merges=merges, **chosen)
+    try:
+        return models.BPE(vocab=vocabulary, merges=spec.merges, **chosen)
+    except Exception as error:  # the library raises nothing more exact; its message names the token
+        raise FormatError(f"[tokenizer] merges and vocabulary do not fit: {error}; fetch the file again") from error
 
 
 def build_encoder(spec: BpeSpec, model: models.BPE, *, with_control: bool) -> tokenizers.Tokenizer:
@@ -122,9 +117,9 @@ def build_encoder(spec: BpeSpec, model: models.BPE, *, with_control: bool) -> to
         ) from error
     encoder.model = model
     chosen = sorted((token for token in spec.added if with_control or not token.is_control), key=lambda token: token.id)
-    for special, run in itertools.groupby(chosen, key=lambda token: token.special):
-        add = encoder.add_special_tokens if special else encoder.add_tokens
-        add([_handle(token) for token in run])  # one call a run: every call rebuilds the search automaton
+    for special, run in groupby(chosen, key=lambda token: token.special):
+        register = encoder.add_special_tokens if special else encoder.add_tokens
+        register([_handle(token) for token in run])  # one call a run: every call rebuilds the search automaton
     for token in chosen:
         found = encoder.token_to_id(token.text)
         if with_control and found != token.id:

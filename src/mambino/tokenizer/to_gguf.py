@@ -38,7 +38,7 @@ def gguf_metadata(directory: Path | str, vocab_size: int | None = None) -> dict[
         "tokenizer.ggml.pre": _pre_name(spec),
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.token_type": types,
-        "tokenizer.ggml.merges": [f"{spec.tokens[left]} {spec.tokens[right]}" for left, right in spec.merges.tolist()],
+        "tokenizer.ggml.merges": [f"{left} {right}" for left, right in spec.merges],
         "tokenizer.ggml.add_bos_token": tokenizer.wants_bos,
     }
     metadata |= _special_ids(tokenizer)
@@ -50,7 +50,7 @@ def gguf_metadata(directory: Path | str, vocab_size: int | None = None) -> dict[
 def _tokens_and_types(spec: BpeSpec, rows: int) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.int32]]]:
     tokens = [f"[PAD{index}]" for index in range(rows)]
     types = np.full(rows, UNUSED, dtype=np.int32)
-    for token, token_id in zip(spec.tokens, spec.ids.tolist(), strict=True):
+    for token, token_id in zip(spec.tokens, spec.ids, strict=True):
         tokens[token_id], types[token_id] = token, NORMAL
     for added in spec.added:
         tokens[added.id], types[added.id] = added.text, CONTROL if added.special else USER_DEFINED

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from mambino.errors import InputError
 from mambino.tokenizer.byte_letters import spelled_bytes
-from mambino.tokenizer.spec import BpeSpec, build_encoder, build_model
+from mambino.tokenizer.spec import BpeSpec, build_encoder, build_model, paused_collector
 
 
 class StreamDecoder:
@@ -42,14 +42,15 @@ class Tokenizer:
         wants_bos: bool = False,
         chat_template: str | None = None,
     ) -> None:
-        model = build_model(spec)
+        with paused_collector():
+            model = build_model(spec)
         self._control_encoder = build_encoder(spec, model, with_control=True)
         self._plain_encoder = build_encoder(spec, model, with_control=False)
         self._added_bytes = {token.id: token.text.encode("utf-8", errors="replace") for token in spec.added}
         self._special_ids = frozenset(token.id for token in spec.added if token.special)
         self._bytes_of: dict[int, bytes] = {}
         self.special_tokens = {token.text: token.id for token in spec.added if token.is_control}
-        self.vocab_size = int(max(spec.ids.max(initial=-1), *self._added_bytes, -1)) + 1
+        self.vocab_size = max(-1, *spec.ids, *self._added_bytes) + 1
         self.bos_token_id = bos_token_id
         self.eos_token_ids = tuple(dict.fromkeys(eos_token_ids))
         self.wants_bos = wants_bos

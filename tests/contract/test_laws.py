@@ -130,6 +130,18 @@ def test_a_snapshot_does_not_change_when_its_state_goes_on(lm: LanguageModel) ->
         assert np.array_equal(lm.extend(state, random_tokens(lm, 3, seed=1)), first)
 
 
+def test_a_snapshot_does_not_change_when_its_state_is_used_for_another_text(lm: LanguageModel) -> None:
+    state = lm.new_state(90)
+    empty = state.snapshot()
+    lm.extend(state, random_tokens(lm, 66))
+    snapshot = state.snapshot()
+    first = lm.extend(state, random_tokens(lm, 3, seed=1))
+    state.restore(empty)
+    lm.extend(state, random_tokens(lm, 90, seed=2))
+    state.restore(snapshot)
+    assert np.array_equal(lm.extend(state, random_tokens(lm, 3, seed=1)), first)
+
+
 def test_a_snapshot_that_does_not_fit_is_refused(lm: LanguageModel) -> None:
     state, _ = extended(lm, random_tokens(lm, 9))
     small, before = extended(lm, random_tokens(lm, 2), room=8)

@@ -1,15 +1,12 @@
 """Small tokenizers trained on the spot, one for each way of splitting, with the second opinion on their ids.
 
-Start at train; model_file finds the real ones, where somebody has them.
+Start at train.
 """
 
 import json
-import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -58,12 +55,3 @@ def reference_of(pre: str, root: dict[str, object]) -> ReferenceBpe:
     ids = {spelled_bytes(token): index for token, index in model["vocab"].items() if token not in added}
     merges = [(spelled_bytes(left), spelled_bytes(right)) for left, right in model["merges"]]
     return ReferenceBpe(ids, merges, lambda text: pieces(pre, text), PRE_TOKENIZERS[pre].ignore_merges)
-
-
-def model_file(name: str) -> Path:
-    """A file below the folder named by MAMBINO_TEST_MODELS; skips without it."""
-    folder = os.environ.get("MAMBINO_TEST_MODELS")
-    found = sorted(Path(folder).rglob(name)) if folder else []
-    if not found:
-        pytest.skip(f"needs {name} below the folder in MAMBINO_TEST_MODELS")
-    return found[0]

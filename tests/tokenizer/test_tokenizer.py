@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 from hard_texts import HARD_TEXTS, random_texts
 from mambino.errors import InputError
 from mambino.tokenizer.byte_letters import BYTE_TO_LETTER, LETTER_TO_BYTE, spelled_bytes
-from mambino.tokenizer.files import tokenizer_from_directory
 from mambino.tokenizer.from_json import spec_from_json
 from mambino.tokenizer.tokenizer import StreamDecoder, Tokenizer
-from reference_bpe import ReferenceBpe, pieces
-from small_tokenizers import ROWS, SPECIALS, model_file, reference_of
+from small_tokenizers import ROWS, SPECIALS, reference_of
 
 Trained = dict[str, dict[str, object]]
 
@@ -146,22 +144,3 @@ def test_a_long_text_is_encoded_in_linear_time(tekken: Tokenizer) -> None:
     for letter in (" ", "a", "!", "\n", "1"):
         text = letter * 200_000
         assert tekken.decode(tekken.encode(text)) == text
-
-
-@pytest.mark.weights
-def test_nemotron_ids_equal_an_independent_bpe() -> None:
-    path = model_file("tokenizer.json")
-    root = json.loads(path.read_text(encoding="utf-8"))
-    reference = _nemotron_reference(root)
-    tokenizer = tokenizer_from_directory(path.parent)
-    assert tokenizer.encode("Hello, my name is the Paris\n") == [22177, 1044, 2036, 2564, 1395, 1278, 6993, 1010]
-    for text in [*HARD_TEXTS, *random_texts(2000)]:
-        assert tokenizer.encode(text) == reference.encode(text), text
-
-
-def _nemotron_reference(root: dict[str, object]) -> ReferenceBpe:
-    model = root["model"]
-    assert isinstance(model, dict)
-    ids = {spelled_bytes(token): index for token, index in model["vocab"].items() if index >= 1000}
-    merges = [(spelled_bytes(left), spelled_bytes(right)) for left, right in model["merges"]]
-    return ReferenceBpe(ids, merges, lambda text: pieces("tekken", text), whole=True)

@@ -77,7 +77,7 @@ def added_id(spec: BpeSpec, text: str | None) -> int | None:
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """No garbage collection inside: half a million new tuples and strings make it look for cycles that are not there."""
+    """No garbage collection inside: half a million new tuples make it look for cycles that are not there."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -92,8 +92,8 @@ def _torch_model(
             raise InputError(f"[load] threads: expected at least 1, got {threads}")
         torch.set_num_threads(threads)
     try:
-        place = None if device is None else torch.device(device)
-    except RuntimeError as error:
+        place = torch.empty(0, device=device or "cpu").device
+    except (RuntimeError, AssertionError) as error:  # unknown, or not in this build of PyTorch
         raise InputError(f"[load] device {device!r}: {str(error).splitlines()[0]}") from error
     return TorchLM.from_tensors(checkpoint.config, checkpoint.tensors("hf"), device=place, dtype=kind)
 

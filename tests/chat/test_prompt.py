@@ -59,4 +59,4 @@ def test_guarding_one_message_does_not_change_the_others() -> None:
 def test_a_model_without_a_template_says_so() -> None:
     with pytest.raises(TemplateError, match="no chat template"):
         PromptEncoder(tiny_tokenizer(None))
-    assert PromptEncoder(tiny_tokenizer(None), TEMPLATE).template.can_think
+    assert PromptEncoder(tiny_tokenizer(None), TEMPLATE).template.source == TEMPLATE

@@ -8,7 +8,7 @@ import pytest
 
 from mambino.chat.messages import Message
 from mambino.chat.template import ChatTemplate
-from mambino.errors import TemplateError
+from mambino.errors import InputError, TemplateError
 
 USER = (Message(role="user", content="Hi"),)
 
@@ -61,6 +61,17 @@ def test_thinking_is_left_undefined_unless_asked() -> None:
     template = ChatTemplate("{{ enable_thinking is defined }}{{ enable_thinking }}")
     assert template.render(USER) == "False"
     assert template.render(USER, enable_thinking=False) == "TrueFalse"
+
+
+def test_a_thinking_switch_that_would_be_ignored_is_refused() -> None:
+    ChatTemplate("{{ enable_thinking }}").check_thinking(True)
+    ChatTemplate("plain").check_thinking(None)
+    ChatTemplate("plain").check_thinking(False)  # it cannot think anyway
+    for source, asked in (("plain", True), ("<think>", False)):
+        with pytest.raises(InputError, match="no thinking switch"):
+            ChatTemplate(source).check_thinking(asked)
+    with pytest.raises(InputError, match="in the system text"):
+        ChatTemplate("{{ 'x'.replace('/no_think', '') }}").check_thinking(False)
 
 
 def test_template_arguments_are_passed_by_name() -> None:

@@ -98,6 +98,14 @@ def test_options_of_the_other_backend_are_refused(gguf: Path) -> None:
         open_model(gguf, backend="cuda")  # type: ignore[arg-type]
 
 
+@pytest.mark.torch
+def test_a_device_that_is_not_here_is_one_line(mambino: Any, gguf: Path) -> None:
+    code, _, err = mambino("run", "-m", str(gguf), "--backend", "torch", "--device", "abacus", "hi")
+    assert code == 1
+    assert err.startswith("mambino: [load] device 'abacus': ")
+    assert err.count("\n") == 1
+
+
 def test_a_name_opens_an_installed_model(gguf: Path, home: Path) -> None:
     place = home / "models/zoo/ape/ape-F16.gguf"
     place.parent.mkdir(parents=True)

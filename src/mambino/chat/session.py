@@ -45,7 +45,10 @@ class Chat:
         thinking: bool | None = None,
         template: str | None = None,
     ) -> None:
-        """max_tokens is the room for the conversation. Raises TemplateError if there is no usable template."""
+        """max_tokens is the room for the conversation.
+
+        Raises     TemplateError if there is no usable template; InputError if it has no thinking switch to set
+        """
         self.model = model
         self.tokenizer = tokenizer
         self.prompt = PromptEncoder(tokenizer, template)
@@ -62,6 +65,16 @@ class Chat:
     def system(self) -> str | None:
         """Text of the system message, None without one."""
         return self.messages[0].content if self.messages and self.messages[0].role == "system" else None
+
+    @property
+    def thinking(self) -> bool | None:
+        """The template's thinking switch; setting one that it does not have raises InputError."""
+        return self._thinking
+
+    @thinking.setter
+    def thinking(self, thinking: bool | None) -> None:
+        self.prompt.template.check_thinking(thinking)
+        self._thinking = thinking
 
     @property
     def used_tokens(self) -> int:

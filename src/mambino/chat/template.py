@@ -19,7 +19,7 @@ from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mambino.chat.messages import Message
-from mambino.errors import TemplateError
+from mambino.errors import InputError, TemplateError
 
 MAX_RENDER_S = 5.0  # a template takes milliseconds; only a hostile one loops for seconds
 MAX_RENDER_CHARS = 64 * 2**20
@@ -41,10 +41,14 @@ class ChatTemplate:
         except RecursionError as error:
             raise TemplateError("[template] the chat template does not parse: it is nested too deeply") from error
 
-    @property
-    def can_think(self) -> bool:
-        """Whether the template has a thinking switch that mambino knows how to set."""
-        return "enable_thinking" in self.source
+    def check_thinking(self, enable_thinking: bool | None) -> None:
+        """Raises InputError if the template would ignore the switch, rather than do as it likes in silence."""
+        if enable_thinking is None or "enable_thinking" in self.source:
+            return
+        if "/no_think" in self.source:
+            raise InputError("[template] this model is switched by words: put /think or /no_think in the system text")
+        if enable_thinking or "<think>" in self.source:
+            raise InputError("[template] this model's chat template has no thinking switch")
 
     def render(
         self,

@@ -146,8 +146,6 @@ class Commands:
     def _think(self, argument: str) -> None:
         chat, view = self._talk.chat, self._talk.view
         if argument in ("on", "off", "auto"):
-            if not chat.prompt.template.can_think:
-                raise InputError("[chat] this model's template has no thinking switch")
             chat.thinking = {"on": True, "off": False, "auto": None}[argument]
         elif argument in ("show", "hide"):
             view.shows_thinking = argument == "show"

@@ -22,10 +22,10 @@ from mambino.cli.options import (
     sampling_options,
     thinking_option,
 )
+from mambino.cli.run_report import logprob_line, report
 from mambino.cli.sampling import ChosenSampling, choose_sampling
 from mambino.cli.terminal import PromptProgress, note, write
-from mambino.generation.generate import TokenEvent, generate
-from mambino.tokenizer.tokenizer import Tokenizer
+from mambino.generation.generate import generate
 
 INTERRUPTED = 130
 
@@ -198,10 +198,10 @@ class _Run:
 
     def _finish(self, parts: Sequence[TextPart], turn: Turn, is_interrupted: bool) -> None:
         if self._options.as_json:
-            print(json.dumps(self._report(parts, turn), ensure_ascii=False, allow_nan=False))
+            print(json.dumps(report(self._opened, self._sampling, parts, turn), ensure_ascii=False, allow_nan=False))
         elif self._options.logprobs is not None:
             for event in turn.tokens:
-                print(_logprob_line(event, self._opened.tokenizer))
+                print(logprob_line(event, self._opened.tokenizer))
         elif not (parts and parts[-1].text.endswith("\n")):
             write("\n", sys.stdout)
         if turn.finish_reason == "context":
@@ -210,55 +210,3 @@ class _Run:
             note(f"the answer ends here because of --max-tokens {self._sampling.params.max_tokens}")
         elif is_interrupted and sys.stderr.isatty():
             note("interrupted")
-
-    def _report(self, parts: Sequence[TextPart], turn: Turn) -> dict[str, object]:
-        reasoning = "".join(part.text for part in parts if part.kind == "reasoning")
-        report: dict[str, object] = {
-            "model": self._opened.name,
-            "text": "".join(part.text for part in parts if part.kind == "content"),
-            "reasoning": reasoning or None,
-            "ids": [event.id for event in turn.tokens],
-            "finish_reason": turn.finish_reason,
-            "stop": turn.tokens[-1].stop if turn.tokens else None,
-            "usage": {
-                "prompt_tokens": turn.prompt_tokens,
-                "completion_tokens": len(turn.tokens),
-                "reasoning_tokens": turn.reasoning_tokens,
-                "total_tokens": turn.prompt_tokens + len(turn.tokens),
-                "context": self._opened.context,
-            },
-            "timings": {
-                "load_s": round(self._opened.load_s, 6),
-                "prompt_s": round(turn.prompt_s, 6),
-                "decode_s": round(turn.decode_s, 6),
-                "prompt_tokens_per_s": round(turn.prompt_tokens_per_s, 3),
-                "decode_tokens_per_s": round(turn.decode_tokens_per_s, 3),
-            },
-            "sampling": self._sampling.to_json(),
-        }
-        if self._options.logprobs is not None:
-            report["logprobs"] = [_logprob_json(event, self._opened.tokenizer) for event in turn.tokens]
-        return report
-
-
-def _logprob_json(event: TokenEvent, tokenizer: Tokenizer) -> dict[str, object]:
-    return {
-        "id": event.id,
-        "text": tokenizer.decode([event.id]),
-        "logprob": event.logprob,
-        "top": [
-            {"id": token, "text": tokenizer.decode([token]), "logprob": logprob}
-            for token, logprob in event.top_logprobs
-        ],
-    }
-
-
-def _logprob_line(event: TokenEvent, tokenizer: Tokenizer) -> str:
-    """logprob, token, and its rivals; tab-separated, tokens as JSON strings so that a line stays a line."""
-
-    def shown(token: int) -> str:
-        return json.dumps(tokenizer.decode([token]), ensure_ascii=False)
-
-    rivals = "  ".join(f"{shown(token)} {logprob:.3f}" for token, logprob in event.top_logprobs)
-    logprob = 0.0 if event.logprob is None else event.logprob
-    return f"{logprob:.3f}\t{shown(event.id)}\t{rivals}".rstrip()

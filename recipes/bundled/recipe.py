@@ -37,13 +37,16 @@ CONFIG = HybridConfig(
 )
 OPTIM = OptimSettings(learning_rate=3e-3, weight_decay=0.05)
 ROWS, ROW_SIZE = 4, 512
-STABLE_SHARES = {"stories": 0.40, "chats": 0.36, "requests": 0.14, "books": 0.10}
-DECAY_SHARES = {"stories": 0.15, "chats": 0.60, "requests": 0.22, "books": 0.03}
+EARLY_STEPS = 639  # grammar first, from stories; then mostly talk
+EARLY_SHARES = {"stories": 0.40, "chats": 0.36, "requests": 0.14, "books": 0.10}
+STABLE_SHARES = {"stories": 0.23, "chats": 0.53, "requests": 0.20, "books": 0.04}
+DECAY_SHARES = {"stories": 0.12, "chats": 0.64, "requests": 0.22, "books": 0.02}
 Z_WEIGHT = 0.0
 SEED = 20
 HELD_OUT_SCALE = 0.005
 RECIPE_SETTINGS: dict[str, object] = {
     "rows": ROWS, "row_size": ROW_SIZE, "seed": SEED, "z_weight": Z_WEIGHT,
+    "early_steps": EARLY_STEPS, "early_shares": EARLY_SHARES,
     "stable_shares": STABLE_SHARES, "decay_shares": DECAY_SHARES,
 }  # fmt: skip
 
@@ -93,7 +96,9 @@ def _restore(path: Path) -> Documents:
 
 
 def shares_at(schedule: WarmupStableDecay, step: int) -> dict[str, float]:
-    """The mixture: constant, then moving to the decay mixture within the first quarter of the decay."""
+    """The mixture: early, then stable, then moving to the decay mixture within the first quarter of the decay."""
+    if step < EARLY_STEPS:
+        return EARLY_SHARES
     toward = min(1.0, 4.0 * schedule.decay_progress(step))
     return {name: (1 - toward) * STABLE_SHARES[name] + toward * DECAY_SHARES[name] for name in STABLE_SHARES}
 

@@ -73,10 +73,15 @@ def test_a_resumed_run_is_bitwise_the_uninterrupted_one(
     straight.to(tmp_path / "straight", SCHEDULE.total_steps)
 
     Run(tiny_config).to(tmp_path / "cut", stop_at)
+    with (tmp_path / "cut" / "log.jsonl").open("a") as log:  # killed between a report and the next save
+        log.write('{"step": 8}\n')
     resumed = Run(tiny_config)
     torch.manual_seed(99)  # the saved generator state must win
     resumed.to(tmp_path / "cut", SCHEDULE.total_steps)
 
+    for name in ("straight", "cut"):
+        lines = (tmp_path / name / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines] == [2, 4, 6, 8, 10]
     expected = weights(straight.model)
     for name, value in weights(resumed.model).items():
         assert torch.equal(value, expected[name]), name

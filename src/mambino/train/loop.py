@@ -80,6 +80,7 @@ def train(
     latest = folder / "latest.pt"
     folder.mkdir(parents=True, exist_ok=True)
     progress = checkpoint.load(latest, model, optimizer, batches) if latest.exists() else Progress()
+    _drop_undone(folder / "log.jsonl", progress.step)
     throughput, losses, saved_at = Throughput(), list[float](), time.monotonic()
     while progress.step < schedule.total_steps:
         step = progress.step
@@ -113,6 +114,13 @@ def _require_finite(loss: float, grad_norm: float, step: int, latest: Path) -> N
         f"[train] step {step}: expected a finite loss and gradient, got loss {loss} and gradient norm {grad_norm}; "
         f"weights were not touched since; lower the learning rate and continue from {latest}"
     )
+
+
+def _drop_undone(log: Path, step: int) -> None:
+    """Forget reports of steps after the checkpoint: they are about to be done again."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        log.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
 
 
 def _report(

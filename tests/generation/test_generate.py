@@ -146,6 +146,11 @@ def test_a_bad_prompt_is_refused_before_anything(noise_lm: FakeLM, prompt: tuple
     assert noise_lm.calls == []
 
 
+def test_history_outside_the_vocabulary_is_refused(noise_lm: FakeLM) -> None:
+    with pytest.raises(InputError, match="id 101"):
+        generate(noise_lm, noise_lm.new_state(20), PROMPT, GREEDY, history=[3, 101])
+
+
 def test_stop_strings_without_a_decoder_are_refused(noise_lm: FakeLM) -> None:
     with pytest.raises(InputError, match="decoder"):
         generate(noise_lm, noise_lm.new_state(20), PROMPT, SamplingParams(stop=("a",)))

@@ -128,7 +128,8 @@ def generate(
         )
     if prefill_chunk < 1:
         raise InputError(f"[generate] prefill_chunk: expected an integer >= 1, got {prefill_chunk}")
-    sampler = Sampler(params, model.config.vocab_size, [*history, *tokens.tolist()])
+    seen = check_tokens(np.asarray([*history, *tokens.tolist()]), model.config.vocab_size)
+    sampler = Sampler(params, model.config.vocab_size, seen)
     chosen: list[int] = []
 
     def events() -> Generator[TokenEvent, None, None]:

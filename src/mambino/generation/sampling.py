@@ -4,7 +4,7 @@ Knows no model. Start at Sampler; every step before it is a function that can be
 Built for large vocabularies: nothing sorts all of V, and the whole choice takes well under a millisecond at V = 131072.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -171,7 +171,7 @@ class Sampler:
     """Chooses the tokens of one completion: the parameters, its own random stream, and what was chosen so far."""
 
     def __init__(self, params: SamplingParams, vocab_size: int, prompt: Iterable[int] = ()) -> None:
-        """prompt: the ids that repetition_penalty counts from the start.
+        """prompt: the ids that repetition_penalty counts from the start, all inside the vocabulary.
 
         Raises     InputError for an id in logit_bias or stop_token_ids outside the vocabulary
         """
@@ -181,8 +181,9 @@ class Sampler:
                 raise InputError(f"[sampling] {name}: id {outside[0]} is outside the vocabulary of {vocab_size}")
         self._params = params
         self._random = np.random.Generator(np.random.PCG64(params.seed))
-        self._seen = dict.fromkeys(prompt)
-        self._counts: dict[int, int] = {}
+        self._seen = np.zeros(vocab_size, dtype=np.bool_)
+        self._seen[np.fromiter(prompt, dtype=np.int64)] = True
+        self._counts = np.zeros(vocab_size, dtype=np.int64)
 
     def choose(self, logits: Float32Array, allowed: NDArray[np.bool_] | None = None) -> int:
         """The next id; it then counts as chosen.
@@ -192,18 +193,18 @@ class Sampler:
         Raises     InputError if no token can be chosen
         """
         token = self._pick(self._adjusted(logits, allowed))
-        self._seen[token] = None
-        self._counts[token] = self._counts.get(token, 0) + 1
+        self._seen[token] = True
+        self._counts[token] += 1
         return token
 
     def _adjusted(self, logits: Float32Array, allowed: NDArray[np.bool_] | None) -> Float32Array:
         params = self._params
         adjusted = logits.copy()
-        if params.repetition_penalty != 1.0 and self._seen:
-            penalize_repetition(adjusted, _ids(list(self._seen)), params.repetition_penalty)
-        if (params.presence_penalty or params.frequency_penalty) and self._counts:
-            ids, counts = _ids(list(self._counts)), _ids(list(self._counts.values()))
-            penalize_counts(adjusted, ids, counts, params.presence_penalty, params.frequency_penalty)
+        if params.repetition_penalty != 1.0:
+            penalize_repetition(adjusted, np.flatnonzero(self._seen), params.repetition_penalty)
+        if params.presence_penalty or params.frequency_penalty:
+            chosen = np.flatnonzero(self._counts)
+            penalize_counts(adjusted, chosen, self._counts[chosen], params.presence_penalty, params.frequency_penalty)
         add_bias(adjusted, params.logit_bias)
         if allowed is not None:
             adjusted[~allowed] = -np.inf
@@ -219,7 +220,3 @@ class Sampler:
         candidates = keep_top_p(candidates, params.top_p)
         candidates = keep_min_p(candidates, params.min_p)
         return draw(candidates, float(self._random.random()))
-
-
-def _ids(values: Sequence[int]) -> Ids:
-    return np.asarray(values, dtype=np.int64)

@@ -1,11 +1,191 @@
+// AVX2 products of weights for many tokens. Start at gemm.
+//
+// 16 rows by 512 k are unpacked once into bytes, 8 rows by 4 consecutive k a register, and meet every token in tiles of
+// 4 tokens by 16 rows. Products are added in 16 bits for as many groups of k as cannot overflow, then widened. A token's
+// float sum runs over blocks in order of k whatever the tile, so results do not depend on the tiling.
+#include <algorithm>
+#include <utility>
+
 #include "kernels/gemm/float_product.h"
 #include "kernels/gemm/float_vector_avx2.h"
+#include "kernels/gemv/quad_avx2.h"
 #include "kernels/table.h"
 
 namespace mambino {
+namespace {
+
+constexpr int64_t kSliceBlocks = 16, kRows = 16, kTile = 4;
+
+struct Panel {
+    alignas(32) uint8_t q[kSliceBlocks][8][2][32];  // [block][group of 4 k][8 rows][4 bytes each row]
+    alignas(32) float scale[kSliceBlocks][2][2][8];  // [block][half][8 rows]
+    alignas(32) float min[kSliceBlocks][2][8];
+};
+
+// The other operand of a tile: [token] of what one slice needs.
+struct TileTerms {
+    const int8_t* q8[kTile];
+    const float* scale[kTile];
+    int32_t start[kTile][2 * kSliceBlocks];  // -zero * sum of 16
+    float min_factor[kTile][kSliceBlocks];   // scale * sum of 32
+};
+
+inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[8]) {
+    __m256i quad[8];
+    for (int i = 0; i < 8; i += 4) {
+        const __m256i low01 = _mm256_unpacklo_epi32(row[i], row[i + 1]), high01 = _mm256_unpackhi_epi32(row[i], row[i + 1]);
+        const __m256i low23 = _mm256_unpacklo_epi32(row[i + 2], row[i + 3]);
+        const __m256i high23 = _mm256_unpackhi_epi32(row[i + 2], row[i + 3]);
+        quad[i] = _mm256_unpacklo_epi64(low01, low23), quad[i + 1] = _mm256_unpackhi_epi64(low01, low23);
+        quad[i + 2] = _mm256_unpacklo_epi64(high01, high23), quad[i + 3] = _mm256_unpackhi_epi64(high01, high23);
+    }
+    for (int i = 0; i < 4; ++i) {
+        column[i] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x20);
+        column[i + 4] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x31);
+    }
+}
+
+// Quad `quad` of eight rows into blocks b .. b + 3 of the panel, row vector v.
+template <DType type>
+void unpack_quad(const uint8_t* const* rows, int64_t quad, int64_t blocks, int64_t b, int v, Panel& panel) {
+    QuadWeights w[8];
+    for (int r = 0; r < 8; ++r) w[r] = Quad<type>::load(rows[r], quad, blocks);
+    __m256i row[8], column[8];
+    for (int i = 0; i < 4; ++i) {
+        for (int r = 0; r < 8; ++r) row[r] = w[r].q[i];
+        transpose_dwords(row, column);
+        for (int g = 0; g < 8; ++g) _mm256_store_si256(reinterpret_cast<__m256i*>(panel.q[b + i][g][v]), column[g]);
+    }
+    for (int r = 0; r < 8; ++r) row[r] = _mm256_castps_si256(w[r].scale);
+    transpose_dwords(row, column);
+    for (int lane = 0; lane < 8; ++lane)
+        _mm256_store_ps(panel.scale[b + lane % 4][lane / 4][v], _mm256_castsi256_ps(column[lane]));
+    if constexpr (Quad<type>::kHasMin) {
+        for (int r = 0; r < 8; ++r) row[r] = _mm256_castps_si256(w[r].min);
+        transpose_dwords(row, column);
+        for (int i = 0; i < 4; ++i) _mm256_store_ps(panel.min[b + i][v], _mm256_castsi256_ps(column[i]));
+    }
+}
+
+// Groups [first, last) of one block for T tokens: dots[t][v] += int32 products of 8 rows each.
+template <class Format, int T, int first, int last>
+inline __attribute__((always_inline)) void dot_groups(const uint8_t (*q)[2][32], const int8_t* const* x, __m256i (&dots)[T][2]) {
+    constexpr int kMost = 32767 / (2 * Format::kMax * 127), kRun = kMost >= 8 ? 8 : kMost >= 4 ? 4 : kMost >= 2 ? 2 : 1;
+    const __m256i ones = _mm256_set1_epi16(1);
+#pragma GCC unroll 8
+    for (int g = first; g < last; g += kRun) {
+        __m256i pairs[T][2];
+#pragma GCC unroll 8
+        for (int i = g; i < g + kRun && i < last; ++i)
+#pragma GCC unroll 4
+            for (int t = 0; t < T; ++t) {
+                int32_t four;
+                std::memcpy(&four, x[t] + 4 * i, 4);
+#pragma GCC unroll 2
+                for (int v = 0; v < 2; ++v) {
+                    const __m256i w = _mm256_load_si256(reinterpret_cast<const __m256i*>(q[i][v]));
+                    const __m256i product = multiply_pairs<Format>(w, _mm256_set1_epi32(four));
+                    pairs[t][v] = i == g ? product : _mm256_add_epi16(pairs[t][v], product);
+                }
+            }
+        for (int t = 0; t < T; ++t)
+            for (int v = 0; v < 2; ++v) dots[t][v] = _mm256_add_epi32(dots[t][v], _mm256_madd_epi16(pairs[t][v], ones));
+    }
+}
+
+// sums[t][v] += one panel slice times T tokens.
+template <class Format, int T>
+void multiply_tile(const Panel& w, int64_t blocks, const TileTerms& x, float (*sums)[2][8]) {
+    constexpr bool kHalves = Format::kZero == 32;  // Q6_K: a scale every 16 values
+    __m256 total[T][2];
+    for (int t = 0; t < T; ++t)
+        for (int v = 0; v < 2; ++v) total[t][v] = _mm256_loadu_ps(sums[t][v]);
+    for (int64_t b = 0; b < blocks; ++b) {
+        const int8_t* q8[T];
+        for (int t = 0; t < T; ++t) q8[t] = x.q8[t] + 32 * b;
+        const auto add_scaled = [&](const __m256i (&dots)[T][2], int half) {
+            for (int t = 0; t < T; ++t)
+                for (int v = 0; v < 2; ++v) {
+                    const __m256 scale = _mm256_mul_ps(_mm256_load_ps(w.scale[b][half][v]), _mm256_set1_ps(x.scale[t][b]));
+                    total[t][v] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t][v]), scale, total[t][v]);
+                    if constexpr (Format::kHasMin)
+                        total[t][v] = _mm256_fnmadd_ps(_mm256_load_ps(w.min[b][v]), _mm256_set1_ps(x.min_factor[t][b]), total[t][v]);
+                }
+        };
+        __m256i dots[T][2];
+        for (int t = 0; t < T; ++t)
+            dots[t][0] = dots[t][1] = _mm256_set1_epi32(x.start[t][2 * b] + (kHalves ? 0 : x.start[t][2 * b + 1]));
+        dot_groups<Format, T, 0, kHalves ? 4 : 8>(w.q[b], q8, dots);
+        add_scaled(dots, 0);
+        if constexpr (kHalves) {
+            for (int t = 0; t < T; ++t) dots[t][0] = dots[t][1] = _mm256_set1_epi32(x.start[t][2 * b + 1]);
+            dot_groups<Format, T, 4, 8>(w.q[b], q8, dots);
+            add_scaled(dots, 1);
+        }
+    }
+    for (int t = 0; t < T; ++t)
+        for (int v = 0; v < 2; ++v) _mm256_storeu_ps(sums[t][v], total[t][v]);
+}
+
+template <class Format>
+void set_terms(const Activations& x, int64_t token, int64_t block, int64_t blocks, int64_t t, TileTerms& terms) {
+    const int32_t* sum16 = x.sum16 + token * (x.cols / 16) + 2 * block;
+    terms.q8[t] = x.q8 + token * x.cols + 32 * block;
+    terms.scale[t] = x.scale + token * (x.cols / 32) + block;
+    for (int64_t i = 0; i < 2 * blocks; ++i) terms.start[t][i] = -Format::kZero * sum16[i];
+    if constexpr (Format::kHasMin)
+        for (int64_t b = 0; b < blocks; ++b)
+            terms.min_factor[t][b] = terms.scale[t][b] * static_cast<float>(sum16[2 * b] + sum16[2 * b + 1]);
+}
+
+// Every token with one panel slice: y[t][0 .. rows) = or += products.
+template <class Format>
+void multiply_panel(const Panel& panel, int64_t block, int64_t blocks, const Activations& x, int64_t rows, float* y, int64_t y_stride) {
+    static constexpr void (*by_tokens[kTile])(const Panel&, int64_t, const TileTerms&, float (*)[2][8]) = {
+        multiply_tile<Format, 1>, multiply_tile<Format, 2>, multiply_tile<Format, 3>, multiply_tile<Format, 4>};
+    TileTerms terms;
+    float sums[kTile][2][8];
+    for (int64_t token = 0; token < x.tokens; token += kTile) {
+        const int64_t count = std::min(kTile, x.tokens - token);
+        std::memset(sums, 0, sizeof sums);
+        for (int64_t t = 0; t < count; ++t) {
+            set_terms<Format>(x, token + t, block, blocks, t, terms);
+            if (block) std::memcpy(sums[t], y + (token + t) * y_stride, static_cast<size_t>(rows) * 4);
+        }
+        by_tokens[count - 1](panel, blocks, terms, sums);
+        for (int64_t t = 0; t < count; ++t) std::memcpy(y + (token + t) * y_stride, sums[t], static_cast<size_t>(rows) * 4);
+    }
+}
+
+template <DType type>
+void gemm(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
+          uint8_t* scratch) {
+    static_assert(sizeof(Panel) <= 65536);
+    Panel& panel = *reinterpret_cast<Panel*>(scratch);
+    const int64_t total = w.cols / 32;
+    for (int64_t r = row_begin; r < row_end; r += kRows) {
+        const uint8_t* rows[kRows];  // beyond the end: the last row again, never stored
+        for (int64_t i = 0; i < kRows; ++i) rows[i] = w.row(std::min(r + i, row_end - 1));
+        for (int64_t block = 0; block < total; block += kSliceBlocks) {
+            const int64_t blocks = std::min(kSliceBlocks, total - block);
+            for (int64_t b = 0; b < blocks; b += 4)
+                for (int v = 0; v < 2; ++v) unpack_quad<type>(rows + 8 * v, (block + b) / 4, total, b, v, panel);
+            multiply_panel<Quad<type>>(panel, block, blocks, x, std::min(kRows, row_end - r), y + r, y_stride);
+        }
+    }
+}
+
+template <DType... types>
+void set_kernels(KernelTable& table) {
+    (table.gemm[static_cast<int>(types)].set(gemm<types>, Isa::kAvx2), ...);
+}
+
+}  // namespace
 
 void fill_gemm_avx2(KernelTable& table) {
     set_gemm_float<VectorAvx2>(table, Isa::kAvx2, std::make_integer_sequence<int, kNumDTypes>{});
+    set_kernels<DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kIQ4_NL, DType::kQ4_K,
+                DType::kQ5_K, DType::kQ6_K>(table);
 }
 
 }  // namespace mambino

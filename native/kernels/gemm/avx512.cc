@@ -4,7 +4,7 @@
 // accumulators, each started at -zero * sum(activations) so that u8 weights act as signed ones. Tokens are packed first,
 // tile by tile in the order of use, so a tile reads one stream at constant offsets.
 // A token's float sum runs over blocks in order of k whatever the tile, so results do not depend on the tiling.
-#include "kernels/table.h"
+#include "kernels/gemm/avx512.h"
 
 #include <immintrin.h>
 
@@ -225,7 +225,7 @@ template <DType type>
 class Product {
   public:
     using Format = Unpack<type>;
-    static constexpr int64_t kMaxTokens = 512;
+    static constexpr int64_t kMaxTokens = 512, kFewTokens = 32;
     static constexpr int kTile = Format::kHalves == 2 ? 4 : 8;
     static constexpr int64_t kGroupRows = kPanels * kGemmPanelRows;
 
@@ -237,7 +237,8 @@ class Product {
             panel.min = panel.scale + kSliceBlocks * 32 * Format::kHalves;
             scratch = reinterpret_cast<uint8_t*>(panel.min + kSliceBlocks * 32);
         }
-        packed_ = scratch;
+        staging_ = scratch;
+        packed_ = scratch + 16 * file_offset(kSliceBlocks);
     }
 
     void run() {
@@ -250,6 +251,7 @@ class Product {
             }
         for (int64_t row = row_begin_; row < row_end_; row += kGroupRows) {
             const uint8_t* packed = packed_;
+            next_rows_ = w_.row(row + kGroupRows);
             for (int64_t block = 0; block < blocks(); block += kSliceBlocks) {
                 unpack(row, block);
                 packed = multiply(row, block, packed);
@@ -269,33 +271,48 @@ class Product {
     }
 
     void unpack(int64_t row, int64_t block) {
-        const uint8_t* rows[kGroupRows];  // beyond the end: the last row again, never stored
-        for (int64_t i = 0; i < panels(row) * kGemmPanelRows; ++i) rows[i] = w_.row(std::min(row + i, row_end_ - 1));
-        for (int64_t i = 0; i < panels(row); ++i) {
-            PanelSlice& panel = panels_[i];
+        for (int64_t i = 0; i < 2 * panels(row); ++i) {
+            PanelSlice& panel = panels_[i / 2];
             panel.blocks = slice_blocks(block);
-            for (int64_t b = 0; b < panel.blocks; b += kFileBlocks)
-                for (int v = 0; v < 2; ++v)
-                    Format::block(rows + i * kGemmPanelRows + 16 * v, file_offset(block + b),
-                                  {panel.q + b * kBlockBytes + 64 * v, panel.scale + b * 32 * Format::kHalves + 16 * v,
-                                   panel.min + b * 32 + 16 * v});
+            const int64_t first = row + 16 * i;
+            const Rows16 rows = first + 16 <= row_end_ ? Rows16{w_.row(first) + file_offset(block), row_nbytes(type, w_.cols)}
+                                                       : staged_rows(first, block);
+            for (int64_t b = 0; b < panel.blocks; b += kFileBlocks) {
+                prefetch_ahead(first, file_offset(block + b));
+                Format::block(rows, file_offset(b),
+                              {panel.q + b * kBlockBytes + i % 2 * 64, panel.scale + b * 32 * Format::kHalves + i % 2 * 16,
+                               panel.min + b * 32 + i % 2 * 16});
+            }
         }
     }
 
-    // A share of the file bytes that the next unpack will read, so that they arrive while tiles are multiplied.
-    void prefetch_weights(int64_t row, int64_t token, int64_t next_block) const {
-        const bool wraps = next_block >= blocks();
-        const int64_t first = wraps ? row + kGroupRows : row, offset = wraps ? 0 : file_offset(next_block);
-        const int64_t share = (kGroupRows * kTile + x_.tokens - 1) / x_.tokens, begin = token / kTile * share;
-        for (int64_t i = begin; i < std::min(begin + share, kGroupRows); ++i)
-            for (int64_t line = 0; line < file_offset(kSliceBlocks) + 63; line += 64)
-                _mm_prefetch(reinterpret_cast<const char*>(w_.row(first + i) + offset + line), _MM_HINT_T1);
+    // A copy of this slice of fewer than 16 rows; what follows them in the copy is never stored.
+    Rows16 staged_rows(int64_t first, int64_t block) {
+        const int64_t nbytes = file_offset(slice_blocks(block));
+        for (int64_t r = first; r < row_end_; ++r)
+            std::memcpy(staging_ + (r - first) * nbytes, w_.row(r) + file_offset(block), static_cast<size_t>(nbytes));
+        return {staging_, nbytes};
+    }
+
+    // Weights that a later unpack will read. With few tokens the next rows, in the order in which they lie, because only
+    // such a stream runs at full memory speed; with many tokens, which would evict those, these 16 rows' next slice.
+    void prefetch_ahead(int64_t first, int64_t offset) {
+        const auto prefetch = [](const uint8_t* at) { _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T1); };
+        if (x_.tokens <= kFewTokens) {
+            for (int64_t line = 0; line < 16 * kFileBytes; line += 64) prefetch(next_rows_ + line);
+            next_rows_ += 16 * kFileBytes;
+            return;
+        }
+        const int64_t nbytes = row_nbytes(type, w_.cols);
+        offset += file_offset(kSliceBlocks);
+        if (offset >= nbytes) offset += (kGroupRows - 1) * nbytes;
+        for (int i = 0; i < 16; ++i)
+            for (int64_t line = 0; line < kFileBytes; line += 64) prefetch(w_.row(first) + i * nbytes + offset + line);
     }
 
     // Every tile of tokens with this slice; returns the packed tokens of the next.
     const uint8_t* multiply(int64_t row, int64_t block, const uint8_t* packed) {
         for (int64_t token = 0; token < x_.tokens; token += kTile) {
-            prefetch_weights(row, token, block + kSliceBlocks);
             const TileFunctions& tile = functions(token);
             for (int64_t i = 0; i < panels(row); ++i) {
                 const int64_t first = row + i * kGemmPanelRows, rows = row_end_ - first;
@@ -313,7 +330,9 @@ class Product {
     float* y_;
     int64_t y_stride_;
     PanelSlice panels_[kPanels];
+    uint8_t* staging_;  // 16 rows of one slice of file blocks
     uint8_t* packed_;
+    const uint8_t* next_rows_ = nullptr;  // how far the rows after this group are prefetched
 };
 
 template <DType type>
@@ -328,17 +347,29 @@ void gemm(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations
     }
 }
 
-template <DType... types>
-void set_kernels(KernelTable& table) {
-    (table.gemm[static_cast<int>(types)].set(gemm<types>, Isa::kAvx512), ...);
-}
+constexpr DType kQuantized[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+                                DType::kIQ4_NL, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
 
 }  // namespace
 
+MatmulKernel gemm_avx512(DType type) {
+    switch (type) {
+        case DType::kQ8_0: return gemm<DType::kQ8_0>;
+        case DType::kQ4_0: return gemm<DType::kQ4_0>;
+        case DType::kQ4_1: return gemm<DType::kQ4_1>;
+        case DType::kQ5_0: return gemm<DType::kQ5_0>;
+        case DType::kQ5_1: return gemm<DType::kQ5_1>;
+        case DType::kIQ4_NL: return gemm<DType::kIQ4_NL>;
+        case DType::kQ4_K: return gemm<DType::kQ4_K>;
+        case DType::kQ5_K: return gemm<DType::kQ5_K>;
+        case DType::kQ6_K: return gemm<DType::kQ6_K>;
+        default: return nullptr;
+    }
+}
+
 void fill_gemm_avx512(KernelTable& table) {
     set_gemm_float<VectorAvx512>(table, Isa::kAvx512, std::make_integer_sequence<int, kNumDTypes>{});
-    set_kernels<DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kIQ4_NL, DType::kQ4_K,
-                DType::kQ5_K, DType::kQ6_K>(table);
+    for (DType type : kQuantized) table.gemm[static_cast<int>(type)].set(gemm_avx512(type), Isa::kAvx512);
 }
 
 }  // namespace mambino

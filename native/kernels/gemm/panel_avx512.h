@@ -22,15 +22,29 @@ struct PanelSlot {
     float* min;
 };
 
-// c[j] lane r = bytes 4j .. 4j+3 of the 16 bytes at row[r] + offset.
-inline __attribute__((always_inline)) void columns(const uint8_t* const* row, int64_t offset, __m512i c[4]) {
+// The first bytes of 16 rows, at a constant distance.
+struct Rows16 {
+    const uint8_t* first;
+    int64_t stride;
+};
+
+// x[i] lane j (of 128 bits) = 16 bytes at row i from at.
+template <int j>
+inline __attribute__((always_inline)) void insert_rows(const uint8_t* at, int64_t stride, __m512i x[4]) {
+    asm("" : "+r"(at));  // one opaque pointer: else GCC keeps all 16 row addresses and spills them to vector registers
+    const auto load = [](const uint8_t* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); };
+    for (int i = 0; i < 4; ++i)
+        x[i] = j == 0 ? _mm512_castsi128_si512(load(at + i * stride)) : _mm512_inserti32x4(x[i], load(at + i * stride), j);
+}
+
+// c[j] lane r = bytes 4j .. 4j+3 of the 16 bytes at row r + offset.
+inline __attribute__((always_inline)) void columns(Rows16 rows, int64_t offset, __m512i c[4]) {
     __m512i x[4];
-    for (int i = 0; i < 4; ++i) {
-        x[i] = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row[i] + offset)));
-        x[i] = _mm512_inserti32x4(x[i], _mm_loadu_si128(reinterpret_cast<const __m128i*>(row[i + 4] + offset)), 1);
-        x[i] = _mm512_inserti32x4(x[i], _mm_loadu_si128(reinterpret_cast<const __m128i*>(row[i + 8] + offset)), 2);
-        x[i] = _mm512_inserti32x4(x[i], _mm_loadu_si128(reinterpret_cast<const __m128i*>(row[i + 12] + offset)), 3);
-    }
+    const uint8_t* at = rows.first + offset;
+    insert_rows<0>(at, rows.stride, x);
+    insert_rows<1>(at + 4 * rows.stride, rows.stride, x);
+    insert_rows<2>(at + 8 * rows.stride, rows.stride, x);
+    insert_rows<3>(at + 12 * rows.stride, rows.stride, x);
     const __m512i low01 = _mm512_unpacklo_epi32(x[0], x[1]), high01 = _mm512_unpackhi_epi32(x[0], x[1]);
     const __m512i low23 = _mm512_unpacklo_epi32(x[2], x[3]), high23 = _mm512_unpackhi_epi32(x[2], x[3]);
     c[0] = _mm512_unpacklo_epi64(low01, low23), c[1] = _mm512_unpackhi_epi64(low01, low23);
@@ -57,20 +71,20 @@ inline __m512i fifth_bits(__m512i high) {
 
 // 32 nibbles in 16 bytes a row, low nibbles first, each mapped by value.
 template <class Value>
-inline __attribute__((always_inline)) void store_nibbles(const uint8_t* const* row, int64_t offset, uint8_t* q,
+inline __attribute__((always_inline)) void store_nibbles(Rows16 rows, int64_t offset, uint8_t* q,
                                                          Value value) {
     __m512i c[4];
-    columns(row, offset, c);
+    columns(rows, offset, c);
     for (int j = 0; j < 4; ++j) {
         store_group(q, j, value(low_nibbles(c[j])));
         store_group(q, j + 4, value(high_nibbles(c[j])));
     }
 }
 
-inline __attribute__((always_inline)) void store_five_bits(const uint8_t* const* row, int64_t offset, uint8_t* q,
+inline __attribute__((always_inline)) void store_five_bits(Rows16 rows, int64_t offset, uint8_t* q,
                                                            __m512i high) {
     __m512i c[4];
-    columns(row, offset, c);
+    columns(rows, offset, c);
     store_group(q, 0, _mm512_or_si512(low_nibbles(c[0]), fifth_bits<0>(high)));
     store_group(q, 1, _mm512_or_si512(low_nibbles(c[1]), fifth_bits<1>(high)));
     store_group(q, 2, _mm512_or_si512(low_nibbles(c[2]), fifth_bits<2>(high)));
@@ -82,7 +96,7 @@ inline __attribute__((always_inline)) void store_five_bits(const uint8_t* const*
 }
 
 // Unpack<type>: kZero (u8 value that means 0), kHasMin, kHalves (scales a 32-block), and
-// block(row, offset, slot): the file block at row[r] + offset into slot.
+// block(rows, offset, slot): the file blocks at rows + offset into slot.
 template <DType type>
 struct Unpack;
 
@@ -95,12 +109,12 @@ struct Format {
 
 template <>
 struct Unpack<DType::kQ8_0> : Format<128, false> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
-        columns(row, offset, c);
+        columns(rows, offset, c);
         _mm512_store_ps(slot.scale, low_half(c[0]));
         for (int half = 0; half < 2; ++half) {
-            columns(row, offset + 2 + 16 * half, c);
+            columns(rows, offset + 2 + 16 * half, c);
             for (int j = 0; j < 4; ++j) store_group(slot.q, half * 4 + j, _mm512_xor_si512(c[j], bytes(128)));
         }
     }
@@ -108,64 +122,64 @@ struct Unpack<DType::kQ8_0> : Format<128, false> {
 
 template <>
 struct Unpack<DType::kQ4_0> : Format<8, false> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
-        columns(row, offset, c);
+        columns(rows, offset, c);
         _mm512_store_ps(slot.scale, low_half(c[0]));
-        store_nibbles(row, offset + 2, slot.q, [](__m512i v) { return v; });
+        store_nibbles(rows, offset + 2, slot.q, [](__m512i v) { return v; });
     }
 };
 
 template <>
 struct Unpack<DType::kQ4_1> : Format<0, true> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
-        columns(row, offset, c);
+        columns(rows, offset, c);
         _mm512_store_ps(slot.scale, low_half(c[0]));
         _mm512_store_ps(slot.min, _mm512_sub_ps(_mm512_setzero_ps(), high_half(c[0])));
-        store_nibbles(row, offset + 4, slot.q, [](__m512i v) { return v; });
+        store_nibbles(rows, offset + 4, slot.q, [](__m512i v) { return v; });
     }
 };
 
 template <>
 struct Unpack<DType::kQ5_0> : Format<16, false> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
-        columns(row, offset, c);  // d, and the fifth bits across the first two dwords
+        columns(rows, offset, c);  // d, and the fifth bits across the first two dwords
         _mm512_store_ps(slot.scale, low_half(c[0]));
-        store_five_bits(row, offset + 6, slot.q,
+        store_five_bits(rows, offset + 6, slot.q,
                         _mm512_or_si512(_mm512_srli_epi32(c[0], 16), _mm512_slli_epi32(c[1], 16)));
     }
 };
 
 template <>
 struct Unpack<DType::kQ5_1> : Format<0, true> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
-        columns(row, offset, c);
+        columns(rows, offset, c);
         _mm512_store_ps(slot.scale, low_half(c[0]));
         _mm512_store_ps(slot.min, _mm512_sub_ps(_mm512_setzero_ps(), high_half(c[0])));
-        store_five_bits(row, offset + 8, slot.q, c[1]);
+        store_five_bits(rows, offset + 8, slot.q, c[1]);
     }
 };
 
 template <>
 struct Unpack<DType::kIQ4_NL> : Format<128, false> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
-        columns(row, offset, c);
+        columns(rows, offset, c);
         _mm512_store_ps(slot.scale, low_half(c[0]));
         const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values));
         const __m512i table = _mm512_xor_si512(_mm512_broadcast_i32x4(values), bytes(128));
-        store_nibbles(row, offset + 2, slot.q, [table](__m512i v) { return _mm512_shuffle_epi8(table, v); });
+        store_nibbles(rows, offset + 2, slot.q, [table](__m512i v) { return _mm512_shuffle_epi8(table, v); });
     }
 };
 
 // Scales and mins of the eight sub-blocks of Q4_K and Q5_K, from the 16 bytes at the block's start.
-inline __attribute__((always_inline)) void store_scales_mins(const uint8_t* const* row, int64_t offset,
+inline __attribute__((always_inline)) void store_scales_mins(Rows16 rows, int64_t offset,
                                                              const PanelSlot& slot) {
     __m512i c[4];
-    columns(row, offset, c);
+    columns(rows, offset, c);
     const __m512 d = low_half(c[0]), dmin = high_half(c[0]);
     const __m512i top = bytes(0x30);
     const __m512i scales[2] = {
@@ -185,11 +199,11 @@ inline __attribute__((always_inline)) void store_scales_mins(const uint8_t* cons
 
 template <>
 struct Unpack<DType::kQ4_K> : Format<0, true> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
-        store_scales_mins(row, offset, slot);
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
+        store_scales_mins(rows, offset, slot);
         for (int part = 0; part < 8; ++part) {  // 16 bytes: half of two neighbouring sub-blocks
             __m512i c[4];
-            columns(row, offset + 16 + 16 * part, c);
+            columns(rows, offset + 16 + 16 * part, c);
             uint8_t* q = slot.q + part / 2 * 2 * kBlockBytes;
             for (int j = 0; j < 4; ++j) {
                 store_group(q, part % 2 * 4 + j, low_nibbles(c[j]));
@@ -201,13 +215,13 @@ struct Unpack<DType::kQ4_K> : Format<0, true> {
 
 template <>
 struct Unpack<DType::kQ5_K> : Format<0, true> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
-        store_scales_mins(row, offset, slot);
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
+        store_scales_mins(rows, offset, slot);
         __m512i high[8];
-        columns(row, offset + 16, high), columns(row, offset + 32, high + 4);
+        columns(rows, offset + 16, high), columns(rows, offset + 32, high + 4);
         for (int part = 0; part < 8; ++part) {
             __m512i c[4];
-            columns(row, offset + 48 + 16 * part, c);
+            columns(rows, offset + 48 + 16 * part, c);
             uint8_t* q = slot.q + part / 2 * 2 * kBlockBytes;
             for (int j = 0; j < 4; ++j) {
                 __m512i& bits = high[part % 2 * 4 + j];  // bit 0: this sub-block, bit 1: its neighbour
@@ -224,25 +238,25 @@ struct Unpack<DType::kQ5_K> : Format<0, true> {
 
 template <>
 struct Unpack<DType::kQ6_K> : Format<32, false, 2> {
-    static void block(const uint8_t* const* row, int64_t offset, const PanelSlot& slot) {
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
-        columns(row, offset + 194, c);
+        columns(rows, offset + 194, c);
         const __m512 d = high_half(c[3]);
-        columns(row, offset + 192, c);
+        columns(rows, offset + 192, c);
         for (int s = 0; s < 16; ++s) {
             const __m512i scale = _mm512_srai_epi32(_mm512_slli_epi32(c[s / 4], 24 - 8 * (s % 4)), 24);
             _mm512_store_ps(slot.scale + 32 * s, _mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)));
         }
-        for (int part = 0; part < 8; ++part) store_part(row, offset, part, slot.q);
+        for (int part = 0; part < 8; ++part) store_part(rows, offset, part, slot.q);
     }
 
     // 16 bytes of low nibbles: half a piece and half of the piece two further on; four pieces share 32 bytes of high bits.
-    static inline __attribute__((always_inline)) void store_part(const uint8_t* const* row, int64_t offset, int part,
+    static inline __attribute__((always_inline)) void store_part(Rows16 rows, int64_t offset, int part,
                                                                  uint8_t* panel) {
         const int half = part / 4, quarter = part / 2 % 2, group = part % 2 * 4;
         __m512i low[4], high[4];
-        columns(row, offset + 16 * part, low);
-        columns(row, offset + 128 + half * 32 + part % 2 * 16, high);
+        columns(rows, offset + 16 * part, low);
+        columns(rows, offset + 128 + half * 32 + part % 2 * 16, high);
         uint8_t* q = panel + (half * 4 + quarter) * kBlockBytes;
         const __m512i top = bytes(0x30);
         for (int j = 0; j < 4; ++j) {

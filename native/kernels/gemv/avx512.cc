@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/gemm/avx512.h"
 #include "kernels/gemm/float_product.h"
 #include "kernels/gemm/float_vector_avx512.h"
 #include "kernels/gemv/octet_avx512.h"
@@ -121,13 +122,14 @@ void gemv_tokens(const Matrix& w, int64_t row_begin, int64_t row_end, const Acti
     }
 }
 
+// From six tokens on, unpacking panels costs less than taking each block apart for reduction.
 template <DType type>
 void gemv(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
           uint8_t* scratch) {
-    static constexpr MatmulKernel by_tokens[kGemvMaxTokens] = {
-        gemv_tokens<type, 1>, gemv_tokens<type, 2>, gemv_tokens<type, 3>, gemv_tokens<type, 4>,
-        gemv_tokens<type, 5>, gemv_tokens<type, 6>, gemv_tokens<type, 7>, gemv_tokens<type, 8>};
-    by_tokens[x.tokens - 1](w, row_begin, row_end, x, y, y_stride, scratch);
+    static constexpr MatmulKernel by_tokens[] = {gemv_tokens<type, 1>, gemv_tokens<type, 2>, gemv_tokens<type, 3>,
+                                                 gemv_tokens<type, 4>, gemv_tokens<type, 5>};
+    const MatmulKernel run = x.tokens <= 5 ? by_tokens[x.tokens - 1] : gemm_avx512(type);
+    run(w, row_begin, row_end, x, y, y_stride, scratch);
 }
 
 template <DType... types>

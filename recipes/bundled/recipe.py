@@ -3,12 +3,13 @@
 Start at main (python -m recipes.bundled --help); export.py turns the result into the GGUF in src/mambino/bundled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tokenizers
 import torch
+from numpy.typing import NDArray
 
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.model.hybrid import HybridLM
@@ -87,12 +88,30 @@ def prepare(folder: Path, corpora_folder: Path, scale: float) -> Prepared:
 
 def _store(path: Path, encoder: tokenizers.Tokenizer, texts: list[str]) -> None:
     documents = Documents.of([encoding.ids for encoding in encoder.encode_batch(texts, add_special_tokens=False)])
-    np.savez(path, tokens=documents.tokens, bounds=documents.bounds)
+    assistant = encoder.encode("assistant", add_special_tokens=False).ids
+    documents = replace(documents, counted=written_by_model(documents.tokens, assistant))
+    np.savez(path, tokens=documents.tokens, bounds=documents.bounds, counted=documents.counted)
+
+
+def written_by_model(tokens: NDArray[np.int32], assistant: list[int]) -> NDArray[np.bool_]:
+    """True in raw text, and in what an assistant's turn holds: its text and the end of the turn.
+
+    Shapes     tokens (T,) in the layout of text.raw_text and text.chat_text -> (T,)
+    """
+    index = np.arange(len(tokens))
+    is_raw, is_turn = tokens == SPECIALS.index(BOS), tokens == SPECIALS.index("<|im_start|>")
+    opener = np.maximum.accumulate(np.where(is_raw | is_turn, index, 0))
+    last_end = np.maximum.accumulate(np.where(tokens == SPECIALS.index(EOS), index, -1))
+    is_open = np.concatenate([[-1], last_end[:-1]]) < opener
+    role = tokens[np.minimum(opener[:, None] + 1 + np.arange(len(assistant)), len(tokens) - 1)]
+    by_assistant = (role == assistant).all(axis=1) & is_open & (index > opener + 1 + len(assistant))
+    counted: NDArray[np.bool_] = is_raw[opener] | by_assistant
+    return counted
 
 
 def _restore(path: Path) -> Documents:
     with np.load(path) as arrays:
-        return Documents(tokens=arrays["tokens"], bounds=arrays["bounds"])
+        return Documents(tokens=arrays["tokens"], bounds=arrays["bounds"], counted=arrays["counted"])
 
 
 def shares_at(schedule: WarmupStableDecay, step: int) -> dict[str, float]:

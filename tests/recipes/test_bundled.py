@@ -4,12 +4,15 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tokenizers
 from recipes.bundled import facts
 from recipes.bundled.chats import dialogue, story_only
 from recipes.bundled.grammar import expand
+from recipes.bundled.recipe import written_by_model
 from recipes.bundled.stories import PLOTS, Wish, story
-from recipes.bundled.text import CHAT_TEMPLATE, chat_text, make_corpora
+from recipes.bundled.text import CHAT_TEMPLATE, chat_text, make_corpora, raw_text, train_tokenizer
 from recipes.bundled.words import NUMBERS
 
 from mambino.chat.messages import message_from_json
@@ -75,6 +78,15 @@ def test_the_chat_template_prints_what_was_trained() -> None:
     rendered = ChatTemplate(CHAT_TEMPLATE).render(messages[:1], add_generation_prompt=True)
     assert chat_text(turns).startswith(rendered)
     assert ChatTemplate(CHAT_TEMPLATE).render(messages, add_generation_prompt=False) == chat_text(turns)
+
+
+def test_only_the_models_own_words_are_targets() -> None:
+    texts = [raw_text("Hi there."), chat_text([("system", "Be nice."), ("user", "Hi"), ("assistant", "Hello!")] * 2)]
+    encoder = tokenizers.Tokenizer.from_str(train_tokenizer(texts * 9, 300))
+    tokens = np.array([token for text in texts for token in encoder.encode(text).ids], dtype=np.int32)
+    counted = written_by_model(tokens, encoder.encode("assistant").ids)
+    written = encoder.decode(tokens[counted].tolist(), skip_special_tokens=False)
+    assert written == "<s>Hi there.</s>Hello!<|im_end|>Hello!<|im_end|>"
 
 
 def test_equal_seeds_give_equal_corpora_without_any_files(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Packing keeps documents whole and apart; a mixture's place is exact."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,6 +37,15 @@ def test_targets_never_cross_documents_and_resets_mark_first_tokens() -> None:
     assert batch.targets_BT.tolist() == [[2, 3, IGNORED, IGNORED, 6, IGNORED, IGNORED, IGNORED]]
     assert batch.resets_BT.tolist() == [[True, False, False, True, True, False, True, False]]
     assert batch.num_targets == 3
+
+
+def test_what_does_not_count_is_read_but_no_target() -> None:
+    source = documents(4)
+    answer = replace(source, counted=np.array([True, False, True, False]))
+    batch = fill([[answer[0]]], row_size=4)
+    assert batch.tokens_BT.tolist() == [[1, 2, 3, 4]]
+    assert batch.targets_BT.tolist() == [[IGNORED, 3, IGNORED, IGNORED]]
+    assert answer.sha256 != source.sha256
 
 
 def test_a_document_longer_than_a_row_is_cut() -> None:

@@ -18,33 +18,49 @@ _OPEN_ROWS = 64  # rows that still take documents while packing; more waste less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Tokens (T,), and which of them the model shall learn to write (T,)."""
+
+    tokens: NDArray[np.int32]
+    counted: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
     """Token ids of N documents end to end; document i is tokens[bounds[i]:bounds[i + 1]].
 
-    Shapes     tokens (sum of lengths,), bounds (N + 1,)
+    counted says which tokens are targets (a user's words need not be).
+
+    Shapes     tokens and counted (sum of lengths,), bounds (N + 1,)
     """
 
     tokens: NDArray[np.int32]
     bounds: NDArray[np.int64]
+    counted: NDArray[np.bool_]
 
     @classmethod
     def of(cls, documents: Sequence[Sequence[int]]) -> "Documents":
-        """Raises     InputError for no documents, or an empty one"""
+        """Every token counts. Raises InputError for no documents, or an empty one."""
         lengths = [len(document) for document in documents]
         if not lengths or min(lengths) == 0:
             raise InputError(f"[data] expected documents of at least one token, got lengths {lengths[:8]}")
         tokens = np.concatenate([np.asarray(document, dtype=np.int32) for document in documents])
-        return cls(tokens=tokens, bounds=np.cumsum([0, *lengths], dtype=np.int64))
+        bounds = np.cumsum([0, *lengths], dtype=np.int64)
+        return cls(tokens=tokens, bounds=bounds, counted=np.ones(len(tokens), dtype=np.bool_))
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
-    def __getitem__(self, index: int) -> NDArray[np.int32]:
-        return self.tokens[self.bounds[index] : self.bounds[index + 1]]
+    def __getitem__(self, index: int) -> Document:
+        place = slice(self.bounds[index], self.bounds[index + 1])
+        return Document(tokens=self.tokens[place], counted=self.counted[place])
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(self.tokens.tobytes() + self.bounds.tobytes()).hexdigest()
+        return hashlib.sha256(self.tokens.tobytes() + self.bounds.tobytes() + self.counted.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +68,7 @@ class Batch:
     """B rows of T tokens.
 
     tokens_BT   what the model reads
-    targets_BT  the token after each, IGNORED at a document's last token and in padding
+    targets_BT  the token after each, IGNORED where that does not count, at a document's last token and in padding
     resets_BT   true at the first token of every document (and of padding)
     """
 
@@ -91,7 +107,7 @@ def pack(lengths: Sequence[int], row_size: int) -> list[list[int]]:
     return done + [row for _, row in open_rows]
 
 
-def fill(rows: Sequence[Sequence[NDArray[np.int32]]], row_size: int) -> Batch:
+def fill(rows: Sequence[Sequence[Document]], row_size: int) -> Batch:
     """Rows of documents as one batch; what does not fit is cut, what is left is padding of token 0."""
     shape = (len(rows), row_size)
     tokens = np.zeros(shape, dtype=np.int64)
@@ -100,10 +116,10 @@ def fill(rows: Sequence[Sequence[NDArray[np.int32]]], row_size: int) -> Batch:
     for place, row in enumerate(rows):
         start = 0
         for document in row:
-            kept = document[: row_size - start]
-            end = start + len(kept)
-            tokens[place, start:end] = kept
-            targets[place, start : end - 1] = kept[1:]
+            end = min(start + len(document), row_size)
+            size = end - start
+            tokens[place, start:end] = document.tokens[:size]
+            targets[place, start : end - 1] = np.where(document.counted, document.tokens, IGNORED)[1:size]
             resets[place, start] = True
             start = end
         if start < row_size:
@@ -127,7 +143,7 @@ class RowStream:
         self._rows = [[int(order[place]) for place in packed[row_]] for row_ in rng.permutation(len(packed))]
         self.epoch, self.row = epoch, row
 
-    def next_row(self) -> list[NDArray[np.int32]]:
+    def next_row(self) -> list[Document]:
         if self.row >= len(self._rows):
             self.seek(self.epoch + 1, 0)
         self.row += 1

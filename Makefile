@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := src tests recipes tools benchmarks
 
-.PHONY: setup build test test-slow lint fix native native-sanitize bench clean
+.PHONY: setup build test test-slow lint fix native sanitize clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -40,10 +40,13 @@ native:                      ## C++ tests: every kernel against its reference, e
 	cmake --build build/native --parallel
 	ctest --test-dir build/native --output-on-failure
 
-native-sanitize:             ## the same under the address and undefined-behaviour sanitizers
+sanitize:                    ## native tests and damaged files under the address and undefined-behaviour sanitizers
 	cmake -S . -B build/sanitize -DMAMBINO_PYTHON=OFF -DMAMBINO_TESTS=ON -DMAMBINO_SANITIZE=ON
 	cmake --build build/sanitize --parallel
 	ctest --test-dir build/sanitize --output-on-failure
+	$(BIN)/pip install -q --no-deps --upgrade --target build/sanitized . -C cmake.define.MAMBINO_SANITIZE=ON -C build-dir=build/sanitize-python
+	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+	PYTHONPATH=build/sanitized $(BIN)/python -m pytest tests/engine/test_fuzz.py -m native
 
 clean:
 	rm -rf build dist $(VENV)

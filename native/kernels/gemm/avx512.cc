@@ -314,6 +314,7 @@ class Product {
     const uint8_t* multiply(int64_t row, int64_t block, const uint8_t* packed) {
         for (int64_t token = 0; token < x_.tokens; token += kTile) {
             const TileFunctions& tile = functions(token);
+            prefetch_sums(row, token + kTile);
             for (int64_t i = 0; i < panels(row); ++i) {
                 const int64_t first = row + i * kGemmPanelRows, rows = row_end_ - first;
                 const Sums sums{y_ + token * y_stride_ + first, y_stride_, {first_lanes(rows), first_lanes(rows - 16)}, block == 0};
@@ -322,6 +323,13 @@ class Product {
             packed += tile.block_nbytes * slice_blocks(block);
         }
         return packed;
+    }
+
+    // The sums of the tile after this one: every token's are in a page of their own.
+    void prefetch_sums(int64_t row, int64_t token) const {
+        for (int64_t t = token; t < std::min(token + kTile, x_.tokens); ++t)
+            for (int64_t i = 0; i < kGroupRows; i += 16)
+                _mm_prefetch(reinterpret_cast<const char*>(y_ + t * y_stride_ + row + i), _MM_HINT_T0);
     }
 
     const Matrix& w_;

@@ -1,4 +1,8 @@
-"""python -m recipes.bundled: make the data, train, and write the GGUF and its run record."""
+"""python -m recipes.bundled: make the data, train, and write the GGUF and its run record.
+
+On Linux, MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 in the
+environment keep freed memory in the process: without them a third of the time goes into page faults.
+"""
 
 import argparse
 from pathlib import Path
@@ -13,13 +17,15 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="recipes.bundled", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="recipes.bundled", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path, required=True, help="where the run lives; it continues from there")
     parser.add_argument("--corpora", type=Path, default=_REPOSITORY / "../shared/data/corpora")
     parser.add_argument("--scale", type=float, default=0.5, help="size of the generated corpora")
-    parser.add_argument("--warmup", type=int, default=100, help="steps")
-    parser.add_argument("--stable", type=int, default=2600, help="steps")
-    parser.add_argument("--decay", type=int, default=1100, help="steps")
+    parser.add_argument("--warmup", type=int, default=60, help="steps")
+    parser.add_argument("--stable", type=int, default=1740, help="steps")
+    parser.add_argument("--decay", type=int, default=1300, help="steps")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=_REPOSITORY / "src/mambino/bundled")
     parser.add_argument("--export-only", action="store_true", help="write what the folder has reached so far")

@@ -23,6 +23,7 @@ from recipes.bundled.recipe import CONFIG, OPTIM, RECIPE_SETTINGS, ROW_SIZE, Pre
 from recipes.bundled.text import BOS, CHAT_TEMPLATE, EOS
 
 MODEL_NAME = "mambino-tiny"
+NOTES = "Stopped and resumed several times. Until step 1091 the user's words were targets, too."
 SAMPLING = {"temperature": 0.6, "top_p": 0.9}
 
 
@@ -49,7 +50,7 @@ def export(run_folder: Path, prepared: Prepared, out_folder: Path) -> Path:
         name=MODEL_NAME,
         commit=source_commit(Path(__file__).parent),
         config=write_hf_config(CONFIG),
-        settings={**RECIPE_SETTINGS, "optim": asdict(OPTIM)},
+        settings={**RECIPE_SETTINGS, "optim": asdict(OPTIM), "notes": NOTES},
         data_sha256={name: documents.sha256 for name, documents in prepared.training.items()},
         num_steps=progress.step,
         num_tokens=progress.num_tokens,

@@ -33,7 +33,8 @@ inline __m256i nibbles(const uint8_t* q) {
 inline __m256i fifth_bits(const uint8_t* high) {
     int32_t bits;
     std::memcpy(&bits, high, 4);
-    const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
+    const __m256i which = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(bits), which);
     const __m256i bit = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
     return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit), _mm256_set1_epi8(16));
 }
@@ -59,7 +60,7 @@ inline void store_plain(__m256i q, int zero, const uint8_t* d, float min, float*
 
 template <class Block>
 inline void store_k_block(const Block& block, __m256i high, float* out) {
-    const float d = load_half(reinterpret_cast<const uint8_t*>(&block.d)), dmin = load_half(reinterpret_cast<const uint8_t*>(&block.dmin));
+    const float d = _cvtsh_ss(block.d), dmin = _cvtsh_ss(block.dmin);
     for (int j = 0; j < 8; ++j) {
         int scale, min;
         unpack_scale_min(block.scales, j, &scale, &min);
@@ -73,15 +74,16 @@ inline void store_k_block(const Block& block, __m256i high, float* out) {
 }
 
 inline void store_q6_k_block(const BlockQ6_K& block, float* out) {
-    const float d = load_half(reinterpret_cast<const uint8_t*>(&block.d));
+    const float d = _cvtsh_ss(block.d);
     for (int j = 0; j < 8; ++j) {
         const int half = j / 4, quarter = j % 4;
         const __m256i packed = load32(block.low + half * 64 + quarter % 2 * 32);
         const __m256i low = _mm256_and_si256(quarter / 2 ? _mm256_srli_epi16(packed, 4) : packed, _mm256_set1_epi8(15));
         const __m256i bits = _mm256_srl_epi16(load32(block.high + half * 32), _mm_cvtsi32_si128(2 * quarter));
         const __m256i high = _mm256_slli_epi16(_mm256_and_si256(bits, _mm256_set1_epi8(3)), 4);
-        store_values(_mm256_sub_epi8(_mm256_or_si256(low, high), _mm256_set1_epi8(32)),
-                     {d * static_cast<float>(block.scales[2 * j]), d * static_cast<float>(block.scales[2 * j + 1]), 0}, out + 32 * j);
+        const float first = d * static_cast<float>(block.scales[2 * j]);
+        const float second = d * static_cast<float>(block.scales[2 * j + 1]);
+        store_values(_mm256_sub_epi8(_mm256_or_si256(low, high), _mm256_set1_epi8(32)), {first, second, 0}, out + 32 * j);
     }
 }
 
@@ -159,13 +161,16 @@ void quantize_q8_avx2(const float* x, int64_t cols, int8_t* q8, float* scale, in
     for (int64_t b = 0; b < cols / 32; ++b, x += 32, q8 += 32, sum16 += 2) {
         __m256 v[4];
         for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + 8 * i);
-        const __m256 most = _mm256_max_ps(_mm256_max_ps(magnitude(v[0]), magnitude(v[1])), _mm256_max_ps(magnitude(v[2]), magnitude(v[3])));
-        __m256 bad = _mm256_setzero_ps();
-        for (const __m256& part : v) bad = _mm256_or_ps(bad, _mm256_cmp_ps(magnitude(part), _mm256_set1_ps(kQ8Huge), _CMP_NLE_UQ));
+        __m256 most = _mm256_setzero_ps(), bad = _mm256_setzero_ps();
+        for (const __m256& part : v) {
+            most = _mm256_max_ps(most, magnitude(part));
+            bad = _mm256_or_ps(bad, _mm256_cmp_ps(magnitude(part), _mm256_set1_ps(kQ8Huge), _CMP_NLE_UQ));
+        }
         const Q8Scale s = q8_scale(largest_lane(most), _mm256_movemask_ps(bad) == 0);
         const __m256 inverse = _mm256_set1_ps(s.inverse);
         __m256i q[4];
-        for (int i = 0; i < 4; ++i) q[i] = s.inverse ? _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse)) : _mm256_setzero_si256();
+        for (int i = 0; i < 4; ++i)
+            q[i] = s.inverse ? _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse)) : _mm256_setzero_si256();
         const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
         const __m256i ordered = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(q8), ordered);

@@ -13,8 +13,8 @@ void quantize_q8_avx512(const float* x, int64_t cols, int8_t* q8, float* scale, 
     for (int64_t b = 0; b < cols / 32; ++b, x += 32, q8 += 32, sum16 += 2) {
         const __m512 v[2] = {_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16)};
         const __m512 size[2] = {_mm512_abs_ps(v[0]), _mm512_abs_ps(v[1])};
-        const bool is_finite = _mm512_cmp_ps_mask(_mm512_max_ps(size[0], size[1]), huge, _CMP_NLE_UQ) == 0 &&
-                               _mm512_cmp_ps_mask(size[0], huge, _CMP_NLE_UQ) == 0;  // max returns its second operand for NaN
+        const bool is_finite = _mm512_cmp_ps_mask(size[0], huge, _CMP_NLE_UQ) == 0 &&
+                               _mm512_cmp_ps_mask(size[1], huge, _CMP_NLE_UQ) == 0;
         const Q8Scale s = q8_scale(_mm512_reduce_max_ps(_mm512_max_ps(size[0], size[1])), is_finite);
         const __m512 inverse = _mm512_set1_ps(s.inverse);
         for (int i = 0; i < 2; ++i) {

@@ -29,8 +29,8 @@ struct Case {
     Scales scales;
 
     std::string name() const {
-        return concat(many ? "gemm" : "gemv", is_float ? "_float " : " ", dtype_info(type).name, " ", isa_name(isa), " rows ",
-                      rows, " cols ", cols, " tokens ", tokens, scales == Scales::kUnit ? " exact" : "");
+        return concat(many ? "gemm" : "gemv", is_float ? "_float " : " ", dtype_info(type).name, " ", isa_name(isa),
+                      " rows ", rows, " cols ", cols, " tokens ", tokens, scales == Scales::kUnit ? " exact" : "");
     }
     const Entry<MatmulKernel>& entry(const KernelTable& table) const {
         const auto i = static_cast<size_t>(type);
@@ -119,16 +119,18 @@ void check_quantize(Isa isa, const KernelTable& table, std::mt19937& random) {
         std::normal_distribution<float> normal;
         for (float& value : x) value = normal(random) * std::exp(normal(random));
         std::fill_n(x.begin(), 32, cols == 64 ? 0.0f : cols == 96 ? 1e-38f : 0.5f);
-        const auto same = [](const auto& a, const auto& b) { return std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0; };
+        const auto same = [](const auto& a, const auto& b) {
+            return std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0;
+        };
         if (cols == 3136) x[40] = NAN, x[64] = -INFINITY, x[127] = NAN;
         std::vector<int8_t> q[2] = {std::vector<int8_t>(size), std::vector<int8_t>(size)};
         std::vector<float> scale[2] = {std::vector<float>(size / 32), std::vector<float>(size / 32)};
         std::vector<int32_t> sum[2] = {std::vector<int32_t>(size / 16), std::vector<int32_t>(size / 16)};
         table.quantize_q8.run(x.data(), cols, q[0].data(), scale[0].data(), sum[0].data());
         reference.quantize_q8.run(x.data(), cols, q[1].data(), scale[1].data(), sum[1].data());
-        expect(same(q[0], q[1]) && same(scale[0], scale[1]) && same(sum[0], sum[1]), "quantize_q8 ", isa_name(isa), " cols ", cols,
-               ": bits differ from the reference");
-        if (cols == 3136) expect(std::isnan(scale[0][1]) && std::isnan(scale[0][2]) && std::isnan(scale[0][3]), "quantize_q8 hides NaN");
+        expect(same(q[0], q[1]) && same(scale[0], scale[1]) && same(sum[0], sum[1]), "quantize_q8 ", isa_name(isa), " cols ",
+               cols, ": bits differ from the reference");
+        for (size_t b = 1; b < 4 && cols == 3136; ++b) expect(std::isnan(scale[0][b]), "quantize_q8 hides NaN of block ", b);
         for (size_t k = 0; k < size && cols < 3136; ++k)
             expect(std::abs(x[k] - scale[1][k / 32] * q[1][k]) <= 0.5001f * scale[1][k / 32] + 1e-30f,
                    "quantize_q8 value ", k, " is off by more than half a step");
@@ -136,10 +138,9 @@ void check_quantize(Isa isa, const KernelTable& table, std::mt19937& random) {
 }
 
 int64_t check_type(DType type, Isa isa, const KernelTable& table, const KernelTable& reference, std::mt19937& random) {
-    const bool is_k = dtype_info(type).block_size == 256;
-    const std::vector<int64_t> widths = is_k ? std::vector<int64_t>{256, 512, 768, 2304}
-                                        : dtype_info(type).is_float ? std::vector<int64_t>{1, 7, 24, 33, 512, 1031, 3136}
-                                                                    : std::vector<int64_t>{32, 64, 96, 480, 512, 544, 1056, 3136};
+    std::vector<int64_t> widths{32, 64, 96, 480, 512, 544, 1056, 3136};
+    if (dtype_info(type).block_size == 256) widths = {256, 512, 768, 2304};
+    if (dtype_info(type).is_float) widths = {1, 7, 24, 33, 512, 1031, 3136};
     const std::vector<int64_t> counts[2] = {{1, 2, 3, 4, 5, 6, 7, 8}, {1, 2, 3, 5, 7, 8, 9, 12, 17, 40}};
     int64_t cases = 0;
     for (bool many : {false, true})
@@ -147,8 +148,8 @@ int64_t check_type(DType type, Isa isa, const KernelTable& table, const KernelTa
             for (int64_t cols : widths)
                 for (int64_t tokens : counts[many]) {
                     const int64_t rows = cols > 1000 && tokens > 9 ? 33 : 1 + static_cast<int64_t>(random() % 70);
-                    Case c{type, isa, many, is_float, rows, cols, tokens, random() % 2 ? Place::kBeforeGuard : Place::kAfterGuard,
-                           Scales::kRandom};
+                    const Place place = random() % 2 ? Place::kBeforeGuard : Place::kAfterGuard;
+                    Case c{type, isa, many, is_float, rows, cols, tokens, place, Scales::kRandom};
                     check_product(c, table, reference, random), ++cases;
                     if (is_float || dtype_info(type).is_float || cols > 512) continue;
                     c.scales = Scales::kUnit;

@@ -69,7 +69,8 @@ void unpack_quad(const uint8_t* const* rows, int64_t quad, int64_t blocks, int64
 
 // Groups [first, last) of one block for T tokens: dots[t][v] += int32 products of 8 rows each.
 template <class Format, int T, int first, int last>
-inline __attribute__((always_inline)) void dot_groups(const uint8_t (*q)[2][32], const int8_t* const* x, __m256i (&dots)[T][2]) {
+inline __attribute__((always_inline)) void dot_groups(const uint8_t (*q)[2][32], const int8_t* const* x,
+                                                      __m256i (&dots)[T][2]) {
     constexpr int kMost = 32767 / (2 * Format::kMax * 127), kRun = kMost >= 8 ? 8 : kMost >= 4 ? 4 : kMost >= 2 ? 2 : 1;
     const __m256i ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 8
@@ -106,10 +107,12 @@ void multiply_tile(const Panel& w, int64_t blocks, const TileTerms& x, float (*s
         const auto add_scaled = [&](const __m256i (&dots)[T][2], int half) {
             for (int t = 0; t < T; ++t)
                 for (int v = 0; v < 2; ++v) {
-                    const __m256 scale = _mm256_mul_ps(_mm256_load_ps(w.scale[b][half][v]), _mm256_set1_ps(x.scale[t][b]));
+                    const __m256 x_scale = _mm256_set1_ps(x.scale[t][b]);
+                    const __m256 scale = _mm256_mul_ps(_mm256_load_ps(w.scale[b][half][v]), x_scale);
                     total[t][v] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots[t][v]), scale, total[t][v]);
                     if constexpr (Format::kHasMin)
-                        total[t][v] = _mm256_fnmadd_ps(_mm256_load_ps(w.min[b][v]), _mm256_set1_ps(x.min_factor[t][b]), total[t][v]);
+                        total[t][v] = _mm256_fnmadd_ps(_mm256_load_ps(w.min[b][v]),
+                                                       _mm256_set1_ps(x.min_factor[t][b]), total[t][v]);
                 }
         };
         __m256i dots[T][2];
@@ -140,7 +143,9 @@ void set_terms(const Activations& x, int64_t token, int64_t block, int64_t block
 
 // Every token with one panel slice: y[t][0 .. rows) = or += products.
 template <class Format>
-void multiply_panel(const Panel& panel, int64_t block, int64_t blocks, const Activations& x, int64_t rows, float* y, int64_t y_stride) {
+void multiply_panel(const Panel& panel, int64_t block, int64_t blocks, const Activations& x, int64_t rows, float* y,
+                    int64_t y_stride) {
+    const auto nbytes = static_cast<size_t>(rows) * sizeof(float);
     static constexpr void (*by_tokens[kTile])(const Panel&, int64_t, const TileTerms&, float (*)[2][8]) = {
         multiply_tile<Format, 1>, multiply_tile<Format, 2>, multiply_tile<Format, 3>, multiply_tile<Format, 4>};
     TileTerms terms;
@@ -150,10 +155,10 @@ void multiply_panel(const Panel& panel, int64_t block, int64_t blocks, const Act
         std::memset(sums, 0, sizeof sums);
         for (int64_t t = 0; t < count; ++t) {
             set_terms<Format>(x, token + t, block, blocks, t, terms);
-            if (block) std::memcpy(sums[t], y + (token + t) * y_stride, static_cast<size_t>(rows) * 4);
+            if (block) std::memcpy(sums[t], y + (token + t) * y_stride, nbytes);
         }
         by_tokens[count - 1](panel, blocks, terms, sums);
-        for (int64_t t = 0; t < count; ++t) std::memcpy(y + (token + t) * y_stride, sums[t], static_cast<size_t>(rows) * 4);
+        for (int64_t t = 0; t < count; ++t) std::memcpy(y + (token + t) * y_stride, sums[t], nbytes);
     }
 }
 

@@ -86,7 +86,8 @@ inline __attribute__((always_inline)) void dot_groups(const uint8_t* q, const in
 
 // sums -= min * (x_scale * x_sum)
 template <class Format, int T>
-inline __attribute__((always_inline)) void subtract_mins(const PanelSlice& w, const Packed<Format, T>* x, __m512 (&sums)[T][2]) {
+inline __attribute__((always_inline)) void subtract_mins(const PanelSlice& w, const Packed<Format, T>* x,
+                                                         __m512 (&sums)[T][2]) {
     for (int64_t b = 0; b < w.blocks; ++b) {
         const __m512 min0 = _mm512_load_ps(w.min + b * 32), min1 = _mm512_load_ps(w.min + b * 32 + 16);
 #pragma GCC unroll 8
@@ -108,7 +109,8 @@ inline __attribute__((always_inline)) void prefetch_next(const Block* x, int64_t
 
 // One scale a block: sums += dot * (scale * x_scale), after the mins where the type has them.
 template <class Format, int T>
-inline __attribute__((always_inline)) void multiply_whole(const PanelSlice& w, const Packed<Format, T>* x, __m512 (&sums)[T][2]) {
+inline __attribute__((always_inline)) void multiply_whole(const PanelSlice& w, const Packed<Format, T>* x,
+                                                          __m512 (&sums)[T][2]) {
     if constexpr (Format::kHasMin) subtract_mins<Format, T>(w, x, sums);
     for (int64_t b = 0; b < w.blocks; ++b) {
         prefetch_next(x + b, w.blocks);
@@ -130,7 +132,8 @@ inline __attribute__((always_inline)) void multiply_whole(const PanelSlice& w, c
 
 // Two scales a block (Q6_K): half as many tokens, so that both halves' dots stay in registers.
 template <class Format, int T>
-inline __attribute__((always_inline)) void multiply_halves(const PanelSlice& w, const Packed<Format, T>* x, __m512 (&sums)[T][2]) {
+inline __attribute__((always_inline)) void multiply_halves(const PanelSlice& w, const Packed<Format, T>* x,
+                                                           __m512 (&sums)[T][2]) {
     for (int64_t b = 0; b < w.blocks; ++b) {
         prefetch_next(x + b, w.blocks);
         __m512i dots[2][T][2];
@@ -229,7 +232,8 @@ class Product {
     static constexpr int kTile = Format::kHalves == 2 ? 4 : 8;
     static constexpr int64_t kGroupRows = kPanels * kGemmPanelRows;
 
-    Product(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride, uint8_t* scratch)
+    Product(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
+            uint8_t* scratch)
         : w_(w), row_begin_(row_begin), row_end_(row_end), x_(x), y_(y), y_stride_(y_stride) {
         for (PanelSlice& panel : panels_) {
             panel.q = scratch;
@@ -267,7 +271,8 @@ class Product {
     int64_t panels(int64_t row) const { return row_end_ - row > kGemmPanelRows ? 2 : 1; }
     static int64_t file_offset(int64_t block) { return block / kFileBlocks * kFileBytes; }
     const TileFunctions& functions(int64_t token) const {
-        return tile_functions<Format>(std::min<int64_t>(kTile, x_.tokens - token), std::make_integer_sequence<int, kTile>{});
+        const int64_t tokens = std::min<int64_t>(kTile, x_.tokens - token);
+        return tile_functions<Format>(tokens, std::make_integer_sequence<int, kTile>{});
     }
 
     void unpack(int64_t row, int64_t block) {
@@ -275,13 +280,13 @@ class Product {
             PanelSlice& panel = panels_[i / 2];
             panel.blocks = slice_blocks(block);
             const int64_t first = row + 16 * i;
-            const Rows16 rows = first + 16 <= row_end_ ? Rows16{w_.row(first) + file_offset(block), row_nbytes(type, w_.cols)}
-                                                       : staged_rows(first, block);
+            const Rows16 whole{w_.row(first) + file_offset(block), row_nbytes(type, w_.cols)};
+            const Rows16 rows = first + 16 <= row_end_ ? whole : staged_rows(first, block);
             for (int64_t b = 0; b < panel.blocks; b += kFileBlocks) {
                 prefetch_ahead(first, file_offset(block + b));
                 Format::block(rows, file_offset(b),
-                              {panel.q + b * kBlockBytes + i % 2 * 64, panel.scale + b * 32 * Format::kHalves + i % 2 * 16,
-                               panel.min + b * 32 + i % 2 * 16});
+                              {panel.q + b * kBlockBytes + i % 2 * 64,
+                               panel.scale + b * 32 * Format::kHalves + i % 2 * 16, panel.min + b * 32 + i % 2 * 16});
             }
         }
     }
@@ -317,7 +322,8 @@ class Product {
             prefetch_sums(row, token + kTile);
             for (int64_t i = 0; i < panels(row); ++i) {
                 const int64_t first = row + i * kGemmPanelRows, rows = row_end_ - first;
-                const Sums sums{y_ + token * y_stride_ + first, y_stride_, {first_lanes(rows), first_lanes(rows - 16)}, block == 0};
+                const Sums sums{y_ + token * y_stride_ + first, y_stride_, {first_lanes(rows), first_lanes(rows - 16)},
+                                block == 0};
                 tile.multiply(panels_[i], packed, sums);
             }
             packed += tile.block_nbytes * slice_blocks(block);

@@ -49,7 +49,8 @@ void product_float(const Matrix& w, int64_t row_begin, int64_t row_end, const Ac
         const int64_t rows = std::min(kRows, row_end - r);
         for (int64_t k = 0; k < w.cols; k += kFloatSlice) {
             const int64_t cols = std::min(kFloatSlice, w.cols - k);
-            for (int64_t i = 0; i < rows; ++i) decode_row_avx2(type, w.row(r + i) + row_nbytes(type, k), cols, decoded + i * kFloatSlice);
+            for (int64_t i = 0; i < rows; ++i)
+                decode_row_avx2(type, w.row(r + i) + row_nbytes(type, k), cols, decoded + i * kFloatSlice);
             const FloatSlice<Vector> slice{{decoded, kFloatSlice}, {x.values + k, x.values_stride}, cols, k == 0};
             slice.multiply(rows, x.tokens, y + r, y_stride);
         }

@@ -44,7 +44,8 @@ void gemm_quantized(const Matrix& w, int64_t row_begin, int64_t row_end, const A
     auto* blocks = reinterpret_cast<Block32*>(scratch);
     for (int64_t r = row_begin; r < row_end; ++r) {
         for (int64_t b = 0; b < w.cols / 32; ++b) blocks[b] = unpack_block32(static_cast<DType>(type), w.row(r), b);
-        for (int64_t t = 0; t < x.tokens; ++t) y[t * y_stride + r] = static_cast<float>(dot_row({blocks, w.cols / 32}, x, t));
+        for (int64_t t = 0; t < x.tokens; ++t)
+            y[t * y_stride + r] = static_cast<float>(dot_row({blocks, w.cols / 32}, x, t));
     }
 }
 

@@ -66,7 +66,8 @@ inline __m512 spread_halves(const At& at, int64_t offset) {
 inline __m512i nibble_pair(const uint8_t* first, const uint8_t* second) {
     __m512i v = _mm512_castsi256_si512(_mm256_broadcastsi128_si256(load16(first)));
     v = _mm512_mask_broadcast_i32x4(v, 0xff00, load16(second));
-    const __m512i shift = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0, 0, 0x0004000400040004, 0x0004000400040004, 0, 0);
+    const int64_t four = 0x0004000400040004;
+    const __m512i shift = _mm512_set_epi64(four, four, 0, 0, four, four, 0, 0);
     return _mm512_and_si512(_mm512_srlv_epi16(v, shift), all_bytes(15));
 }
 

@@ -95,7 +95,8 @@ template <>
 struct Quad<DType::kIQ4_NL> : QuadOf32<DType::kIQ4_NL, QuadFormat<0, 127, false, true>> {
     static QuadWeights load(const uint8_t* row, int64_t quad, int64_t blocks) {
         const __m256i table = _mm256_broadcastsi128_si256(load16(reinterpret_cast<const uint8_t*>(kIq4Values)));
-        return load_blocks(row, quad, blocks, [table](const uint8_t* at) { return _mm256_shuffle_epi8(table, nibbles(at + 2)); });
+        return load_blocks(row, quad, blocks,
+                           [table](const uint8_t* at) { return _mm256_shuffle_epi8(table, nibbles(at + 2)); });
     }
 };
 
@@ -116,14 +117,16 @@ struct Quad<DType::kQ4_1> : QuadOf32<DType::kQ4_1, QuadFormat<0, 15, true>> {
 template <>
 struct Quad<DType::kQ5_0> : QuadOf32<DType::kQ5_0, QuadFormat<16, 31, false>> {
     static QuadWeights load(const uint8_t* row, int64_t quad, int64_t blocks) {
-        return load_blocks(row, quad, blocks, [](const uint8_t* at) { return _mm256_or_si256(nibbles(at + 6), fifth_bits(at + 2)); });
+        return load_blocks(row, quad, blocks,
+                           [](const uint8_t* at) { return _mm256_or_si256(nibbles(at + 6), fifth_bits(at + 2)); });
     }
 };
 
 template <>
 struct Quad<DType::kQ5_1> : QuadOf32<DType::kQ5_1, QuadFormat<0, 31, true>> {
     static QuadWeights load(const uint8_t* row, int64_t quad, int64_t blocks) {
-        return load_blocks(row, quad, blocks, [](const uint8_t* at) { return _mm256_or_si256(nibbles(at + 8), fifth_bits(at + 4)); });
+        return load_blocks(row, quad, blocks,
+                           [](const uint8_t* at) { return _mm256_or_si256(nibbles(at + 8), fifth_bits(at + 4)); });
     }
 };
 
@@ -135,7 +138,8 @@ inline __m256 spread_bytes(uint32_t four) {
 
 // Sub-blocks 4 * half .. 4 * half + 3 of Q4_K or Q5_K: scales, mins, and nibbles from q.
 inline QuadWeights load_k_quad(const uint8_t* block, int64_t half, const uint8_t* q) {
-    const auto first = load_as<uint32_t>(block + 4), second = load_as<uint32_t>(block + 8), third = load_as<uint32_t>(block + 12);
+    const auto first = load_as<uint32_t>(block + 4), second = load_as<uint32_t>(block + 8);
+    const auto third = load_as<uint32_t>(block + 12);
     const uint32_t scales = half ? (third & 0x0f0f0f0f) | (first >> 2 & 0x30303030) : first & 0x3f3f3f3f;
     const uint32_t mins = half ? (third >> 4 & 0x0f0f0f0f) | (second >> 2 & 0x30303030) : second & 0x3f3f3f3f;
     QuadWeights w;
@@ -181,9 +185,11 @@ struct Quad<DType::kQ6_K> : QuadFormat<32, 63, false> {
         w.q[0] = _mm256_or_si256(low_nibbles(low[0]), _mm256_and_si256(_mm256_slli_epi16(high, 4), top));
         w.q[1] = _mm256_or_si256(low_nibbles(low[1]), _mm256_and_si256(_mm256_slli_epi16(high, 2), top));
         w.q[2] = _mm256_or_si256(low_nibbles(_mm256_srli_epi16(low[0], 4)), _mm256_and_si256(high, top));
-        w.q[3] = _mm256_or_si256(low_nibbles(_mm256_srli_epi16(low[1], 4)), _mm256_and_si256(_mm256_srli_epi16(high, 2), top));
+        w.q[3] = _mm256_or_si256(low_nibbles(_mm256_srli_epi16(low[1], 4)),
+                                 _mm256_and_si256(_mm256_srli_epi16(high, 2), top));
         const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, -1, -1, -1, -1, -1, -1, -1, -1);
-        const __m128i scales = _mm_shuffle_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(block + 192 + 8 * half)), order);
+        const __m128i packed = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(block + 192 + 8 * half));
+        const __m128i scales = _mm_shuffle_epi8(packed, order);
         const __m256 d = _mm256_set1_ps(_cvtsh_ss(load_as<uint16_t>(block + 208)));
         w.scale = _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(scales)));
         w.min = _mm256_setzero_ps();

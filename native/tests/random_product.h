@@ -43,8 +43,9 @@ class GuardedBytes {
     size_t mapped_;
 };
 
-// kRandom: float16 scales near 0.01. kUnit: scales that make every partial sum of a short row an exact float.
-enum class Scales { kRandom, kUnit };
+// kRandom: float16 scales near 0.01. kUnit: scales that make every partial sum of a short row an exact float. kExtreme:
+// the same with the largest 8-bit products that exist, of one sign, so that any 16-bit sum which can overflow does.
+enum class Scales { kRandom, kUnit, kExtreme };
 
 inline void set_half(uint8_t* at, float value) {
     const uint16_t bits = float_to_fp16(value);
@@ -65,13 +66,15 @@ inline void fill_weights(DType type, int64_t values, Scales scales, std::mt19937
         return;
     }
     const int64_t blocks = values / info.block_size;
-    for (int64_t i = 0; i < blocks * info.block_nbytes; ++i) out[i] = static_cast<uint8_t>(random());
-    const auto scale = [&] { return scales == Scales::kUnit ? 1.0f : 0.01f * (1 + std::abs(normal(random))); };
+    constexpr uint8_t kExtremes[] = {0xff, 0x80, 0x7f, 0x00};
+    for (int64_t i = 0; i < blocks * info.block_nbytes; ++i)
+        out[i] = scales == Scales::kExtreme ? kExtremes[i / info.block_nbytes % 4] : static_cast<uint8_t>(random());
+    const auto scale = [&] { return scales != Scales::kRandom ? 1.0f : 0.01f * (1 + std::abs(normal(random))); };
     for (int64_t b = 0; b < blocks; ++b, out += info.block_nbytes) {
         set_half(type == DType::kQ6_K ? out + 208 : out, scale());
         if (type == DType::kQ4_1 || type == DType::kQ5_1) set_half(out + 2, -8 * scale());
         if (type == DType::kQ4_K || type == DType::kQ5_K) set_half(out + 2, scale());
-        if (scales == Scales::kUnit && info.block_size == 256) {  // sub-block scales small enough for exact sums
+        if (scales != Scales::kRandom && info.block_size == 256) {  // sub-block scales small enough for exact sums
             if (type == DType::kQ6_K) for (int j = 0; j < 16; ++j) out[192 + j] = static_cast<uint8_t>(j % 5 - 2);
             else for (int j = 0; j < 12; ++j) out[4 + j] = static_cast<uint8_t>(j < 8 ? out[4 + j] & 3 : out[4 + j] & 0x33);
         }
@@ -93,7 +96,10 @@ struct RandomActivations {
         for (int64_t t = 0; t < tokens && cols % 32 == 0; ++t)
             table.quantize_q8.run(&values[static_cast<size_t>(t * cols)], cols, &q8[static_cast<size_t>(t * cols)],
                                   &scale[static_cast<size_t>(t * cols / 32)], &sum16[static_cast<size_t>(t * cols / 16)]);
-        if (scales == Scales::kUnit) scale.assign(scale.size(), 1.0f);
+        if (scales != Scales::kRandom) scale.assign(scale.size(), 1.0f);
+        if (scales != Scales::kExtreme) return;
+        for (size_t i = 0; i < q8.size(); ++i) q8[i] = static_cast<int8_t>(static_cast<int64_t>(i) / cols % 2 ? -127 : 127);
+        for (size_t i = 0; i < q8.size() / 16; ++i) sum16[i] = 16 * q8[16 * i];
     }
 
     Activations view() const {

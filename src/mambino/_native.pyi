@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = 'ac89fef23b903410'
+BUILD_ID: str = 'b54d5f7ae42fcc4f'
 
 class NativeError(Exception):
     pass

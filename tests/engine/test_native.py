@@ -1,4 +1,4 @@
-"""What NativeLM promises beyond the seven laws: determinism, batches of quantised weights, and errors that name things."""
+"""What NativeLM promises beyond the seven laws: determinism, quantised batches, and errors that name things."""
 
 from dataclasses import replace
 

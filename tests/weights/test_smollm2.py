@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llama_cpp_peer import LlamaCpp
 from mambino import open_model, open_tokenizer
 from mambino.chat.session import Chat
 from mambino.evals.fidelity import compare_logits
 from mambino.generation.params import SamplingParams
 from mambino.lm import Int32Array
-from llama_cpp_peer import LlamaCpp
 
 pytestmark = [pytest.mark.weights, pytest.mark.native]
 

@@ -1,4 +1,7 @@
-"""The true shapes, types and sizes of Nemotron 3 Nano 4B with random weights: opens fast, agrees with llama.cpp, stays in memory."""
+"""The true shapes, types and sizes of Nemotron 3 Nano 4B with random weights.
+
+It opens fast and agrees with llama.cpp.
+"""
 
 import subprocess
 import sys
@@ -8,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llama_cpp_peer import LlamaCpp
 from mambino import open_model, open_tokenizer
 from mambino.evals.fidelity import compare_logits
-from llama_cpp_peer import LlamaCpp
 
 pytestmark = [pytest.mark.weights, pytest.mark.native]
 

@@ -1,13 +1,13 @@
 """NativeLM: the C++ engine behind the LanguageModel contract.
 
-Arrays in, arrays out: weights are handed over as views (of a mapped file, usually), so opening a model copies nothing large.
-Knows no files and no tokenizer. Start at NativeLM; what serves a model is in engine/info.py.
+Arrays in, arrays out: weights are handed over as views (usually of a mapped file), so opening a model copies nothing
+large. Knows no files and no tokenizer. Start at NativeLM; what serves a model is in engine/info.py.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Iterator, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -77,8 +77,8 @@ class NativeLM:
     """The engine with one model's weights.
 
     Shapes     tensors in the "gguf" value form of formats.names, by own name
-    Raises     FormatError for a missing tensor, a wrong shape or a non-finite norm, bias or state parameter; Unsupported for a
-               weight type without kernels or an instruction set that this machine lacks
+    Raises     FormatError for a missing tensor, a wrong shape, or a norm, bias or state parameter that is not finite;
+               Unsupported for a weight type without kernels; InputError for options out of range
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class NativeLM:
         isa: Isa = "best",
         activations: Activations = "int8",
     ) -> None:
-        """threads: default all cores this process may use. activations: float32 is slow and closest to the definition."""
+        """threads: None means all cores this process may use. activations: float32 is slow, closest to the definition."""
         count = len(os.sched_getaffinity(0)) if threads is None else threads
         if not 1 <= count <= MAX_THREADS:
             raise InputError(f"[engine] threads: expected 1 to {MAX_THREADS}, got {count}")

@@ -38,7 +38,8 @@ def compare_logits(reference: Float32Array, candidate: Float32Array, tokens: Int
     """
     if reference.shape != candidate.shape or tokens.shape != reference.shape[:1] or tokens.size < 2:
         raise InputError(
-            f"[fidelity] expected two (T, V) arrays and T >= 2 tokens, got {reference.shape}, {candidate.shape}, {tokens.shape}"
+            f"[fidelity] expected two (T, V) arrays and T >= 2 tokens, got {reference.shape}, {candidate.shape}, "
+            f"{tokens.shape}"
         )
     kl = np.empty(len(tokens))
     loss_change = np.zeros(len(tokens) - 1)

@@ -1,6 +1,6 @@
 """Thousands of damaged model files through the engine: each is refused, or runs.
 
-`make sanitize` repeats it under the sanitizers. Damage falls everywhere: header, tensor directory, block scales, norms, codes.
+`make sanitize` repeats it under the sanitizers. Damage falls everywhere: header, directory, scales, norms, codes.
 """
 
 from pathlib import Path

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.native
 # Logits of order ten; float32 sums in another order.
 FLOAT_TOLERANCE = 1e-4
 # Eight-bit activations are off by 0.29 steps of 1/127 of a block's maximum (rms), half a percent a product; four
-# layers, one of them squaring, measured 2.0 % of the spread of the logits at worst. One lost 32-block of 256 columns would be 35 %.
+# layers, one of them squaring, measured 2.0 % of the spread of the logits at worst. One lost 32-block of 256 columns
+# would be 35 %.
 INT8_RELATIVE_ERROR = 0.04
 
 ISAS = [

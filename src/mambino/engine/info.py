@@ -8,7 +8,7 @@ from mambino.engine.native import Isa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """build_id hashes the native sources; kernels maps an op ("gemm.Q5_0", "ssm_scan") to its kernel's instruction set."""
+    """build_id hashes the sources; kernels maps an op ("gemm.Q5_0", "ssm_scan") to its kernel's instruction set."""
 
     build_id: str
     isa: str

@@ -90,7 +90,7 @@ class NativeLM:
         isa: Isa = "best",
         activations: Activations = "int8",
     ) -> None:
-        """threads: None means all cores this process may use. activations: float32 is slow, closest to the definition."""
+        """threads: None means all cores it may use. activations: float32 is slow, closest to the definition."""
         count = len(os.sched_getaffinity(0)) if threads is None else threads
         if not 1 <= count <= MAX_THREADS:
             raise InputError(f"[engine] threads: expected 1 to {MAX_THREADS}, got {count}")

@@ -177,9 +177,11 @@ void Engine::matmul(const Matrix& w, const Activations& x, float* y, int64_t y_s
     const bool few = x.tokens <= kGemvRows;
     const auto& table = float_activations_ ? (few ? kernels_.gemv_float : kernels_.gemm_float) : (few ? kernels_.gemv : kernels_.gemm);
     const MatmulKernel kernel = table[type].run;
-    // Pieces small enough to balance two busy cores, large enough to stream: 8 a thread for gemv, one panel for gemm.
-    const int64_t share = (w.rows + 8 * pool_.num_threads() - 1) / (8 * pool_.num_threads());
-    const int64_t grain = few ? std::max<int64_t>(16, (share + 15) / 16 * 16) : kGemmPanelRows;
+    // Six pieces a thread: small enough to even out two busy cores, large enough that what gemm prepares once a call (it packs
+    // all tokens) is soon paid for.
+    const int64_t share = (w.rows + 6 * pool_.num_threads() - 1) / (6 * pool_.num_threads());
+    const int64_t unit = few ? 16 : 2 * kGemmPanelRows;
+    const int64_t grain = (share + unit - 1) / unit * unit;
     pool_.parallel_for(w.rows, grain, [&](int thread, int64_t begin, int64_t end) {
         kernel(w, begin, end, x, y, y_stride, gemm_scratch_[thread].data());
     });

@@ -1,0 +1,58 @@
+"""One timing of our engine in a process of its own: the counterpart of the peer's script. Prints one JSON line.
+
+python benchmarks/run_ours.py MODEL [--prompt 512] [--decode 32] [--depth 0] [--threads 2]
+"""
+
+import argparse
+import hashlib
+import json
+import resource
+import time
+
+import numpy as np
+
+from mambino import open_model
+from mambino.engine.info import engine_info
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    for name, default in (("prompt", 512), ("decode", 32), ("depth", 0), ("threads", 2)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    begin = time.perf_counter()
+    model = open_model(options.model, threads=options.threads)
+    open_s = time.perf_counter() - begin
+    rng = np.random.default_rng(0)
+    state = model.new_state(options.depth + options.prompt + options.decode + 64)
+
+    def feed(count: int) -> np.ndarray:
+        return model.extend(state, rng.integers(100, 40_000, count).astype(np.int32))
+
+    empty = state.snapshot()
+    feed(8)  # warm up
+    state.restore(empty)
+    if options.depth:
+        feed(options.depth)
+    begin = time.perf_counter()
+    logits = feed(options.prompt) if options.prompt else None
+    prompt_s = time.perf_counter() - begin
+    begin = time.perf_counter()
+    for _ in range(options.decode):
+        logits = feed(1)
+    decode_s = time.perf_counter() - begin
+    record = {
+        "prompt_tokens_per_s": options.prompt / prompt_s if options.prompt else None,
+        "decode_tokens_per_s": options.decode / decode_s if options.decode else None,
+        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "open_s": open_s,
+        "isa": engine_info().isa,
+        "build_id": engine_info().build_id,
+        "logits_sha256": hashlib.sha256(logits.tobytes()).hexdigest()[:16] if logits is not None else None,
+    }
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()

@@ -69,18 +69,15 @@ inline __m512i broadcast4(const int8_t* x) {
     return _mm512_set1_epi32(four);
 }
 
-// count groups of 4 k, for T tokens and 32 rows.
-template <int T, int count>
-inline __attribute__((always_inline)) void dot_groups(const uint8_t* q, const int8_t (*x)[T][4], __m512i (&dots)[T][2]) {
+// One group of 4 k, for T tokens and 32 rows.
+template <int T>
+inline __attribute__((always_inline)) void dot_group(const uint8_t* q, const int8_t (&x)[T][4], __m512i (&dots)[T][2]) {
+    const __m512i w0 = _mm512_load_si512(q), w1 = _mm512_load_si512(q + 64);
 #pragma GCC unroll 8
-    for (int g = 0; g < count; ++g) {
-        const __m512i w0 = _mm512_load_si512(q + g * 128), w1 = _mm512_load_si512(q + g * 128 + 64);
-#pragma GCC unroll 8
-        for (int t = 0; t < T; ++t) {
-            const __m512i four = broadcast4(x[g][t]);
-            dots[t][0] = _mm512_dpbusd_epi32(dots[t][0], w0, four);
-            dots[t][1] = _mm512_dpbusd_epi32(dots[t][1], w1, four);
-        }
+    for (int t = 0; t < T; ++t) {
+        const __m512i four = broadcast4(x[t]);
+        dots[t][0] = _mm512_dpbusd_epi32(dots[t][0], w0, four);
+        dots[t][1] = _mm512_dpbusd_epi32(dots[t][1], w1, four);
     }
 }
 
@@ -117,7 +114,8 @@ inline __attribute__((always_inline)) void multiply_whole(const PanelSlice& w, c
         __m512i dots[T][2];
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) dots[t][0] = dots[t][1] = _mm512_set1_epi32(x[b].start[0][t]);
-        dot_groups<T, 8>(w.q + b * kBlockBytes, x[b].q8, dots);
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; ++g) dot_group<T>(w.q + b * kBlockBytes + g * 128, x[b].q8[g], dots);
 #pragma GCC unroll 2
         for (int v = 0; v < 2; ++v) {
             const __m512 scale = _mm512_load_ps(w.scale + b * 32 + v * 16);
@@ -137,11 +135,15 @@ inline __attribute__((always_inline)) void multiply_halves(const PanelSlice& w, 
     for (int64_t b = 0; b < w.blocks; ++b) {
         prefetch_next(x + b, w.blocks);
         __m512i dots[2][T][2];
-#pragma GCC unroll 2
-        for (int half = 0; half < 2; ++half) {
 #pragma GCC unroll 4
-            for (int t = 0; t < T; ++t) dots[half][t][0] = dots[half][t][1] = _mm512_set1_epi32(x[b].start[half][t]);
-            dot_groups<T, 4>(w.q + b * kBlockBytes + half * 512, x[b].q8 + 4 * half, dots[half]);
+        for (int t = 0; t < T; ++t)
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half)
+                dots[half][t][0] = dots[half][t][1] = _mm512_set1_epi32(x[b].start[half][t]);
+#pragma GCC unroll 8
+        for (int g = 0; g < 8; ++g) {  // halves in turn, for twice as many independent sums
+            const int group = g / 2 + g % 2 * 4;
+            dot_group<T>(w.q + b * kBlockBytes + group * 128, x[b].q8[group], dots[g % 2]);
         }
 #pragma GCC unroll 2
         for (int v = 0; v < 2; ++v) {

@@ -44,6 +44,11 @@ struct Avx2 {
         half = _mm_add_ps(half, _mm_movehl_ps(half, half));
         return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
     }
+    // out[i] = sum of x[i], i < 4
+    static void sum_four(const Reg* x, float* out) {
+        const Reg lanes = _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+        _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps(lanes, 1)));
+    }
     static float top(Reg a) {
         __m128 half = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
         half = _mm_max_ps(half, _mm_movehl_ps(half, half));

@@ -1,7 +1,7 @@
 // The causal conv and the Mamba-2 recurrence for any vector type of kernels/simd; avx2.cc and avx512.cc are instances.
 //
 // The scan takes one head over all tokens: a row of the state (one channel p, a slab of up to eight registers along N)
-// stays in registers while the tokens pass, so the state is read and written once a call, not once a token. Each value is
+// stays in registers while the tokens pass, so the state is read and written once every kTokens tokens. Each value is
 // computed by the same operations in the same order for any number of tokens: cutting a sequence changes no bit.
 #pragma once
 
@@ -17,7 +17,8 @@ struct Ssm {
     using Reg = typename V::Reg;
     static constexpr int64_t kLanes = V::kLanes;
     static constexpr int64_t kMaxWidth = 8;   // taps held in registers; wider convs take the next lower kernel
-    static constexpr int64_t kTokens = 64;    // tokens whose B, C, decay and input stay in L1 while all rows pass
+    static constexpr int64_t kTokens = 32;    // their B and C (1 KB a token for N = 128) stay in L1 while all rows pass
+    static constexpr int64_t kRows = 4;       // state rows whose sums are finished together
 
     static inline void (*conv_fallback)(const float*, int64_t, int64_t, const float*, const float*, int64_t, int64_t, int64_t, int64_t,
                                          float*, float*, int64_t) = nullptr;
@@ -68,45 +69,63 @@ struct Ssm {
                 step[t] = dt[(begin + t) * dt_stride];
                 decay[t] = std::exp(step[t] * a);
             }
-            const float *x_chunk = x + begin * x_stride, *b_chunk = b + begin * bc_stride, *c_chunk = c + begin * bc_stride;
-            float* y_chunk = y + begin * y_stride;
-            for (int64_t p = 0; p < head_dim; ++p) {
-                float input[kTokens], sums[kTokens];
-                for (int64_t t = 0; t < count; ++t) {
-                    const float x_tp = x_chunk[t * x_stride + p];
-                    input[t] = step[t] * x_tp, sums[t] = d * x_tp;
-                }
-                for (int64_t n = 0; n < state_size;) n += scan_slab(n, state_size, b_chunk, c_chunk, bc_stride, decay, input, count, state + p * state_size, sums);
-                for (int64_t t = 0; t < count; ++t) y_chunk[t * y_stride + p] = sums[t];
+            const Chunk chunk{b + begin * bc_stride, c + begin * bc_stride, bc_stride, decay, count};
+            for (int64_t p = 0; p < head_dim; p += kRows) {
+                const int64_t rows = head_dim - p < kRows ? head_dim - p : kRows;
+                scan_rows(chunk, x + begin * x_stride + p, x_stride, step, d, rows, state_size, state + p * state_size,
+                          y + begin * y_stride + p, y_stride);
             }
         }
     }
 
-    // The widest slab that fits from column n on; returns its width.
-    static int64_t scan_slab(int64_t n, int64_t state_size, const float* b, const float* c, int64_t stride, const float* decay,
-                             const float* input, int64_t tokens, float* row, float* sums) {
+    // What all rows of a chunk of tokens share.
+    struct Chunk {
+        const float *b, *c;
+        int64_t stride;
+        const float* decay;
+        int64_t tokens;
+    };
+
+    // rows <= kRows channels over the tokens of a chunk. Partial sums stay vectors and are added up four at a time.
+    static void scan_rows(const Chunk& chunk, const float* x, int64_t x_stride, const float* step, float d, int64_t rows,
+                          int64_t state_size, float* state, float* y, int64_t y_stride) {
+        float input[kRows * kTokens], sums[kRows * kTokens];
+        Reg partial[kRows * kTokens];
+        const int64_t total = rows * chunk.tokens;
+        for (int64_t t = 0; t < chunk.tokens; ++t)
+            for (int64_t r = 0; r < rows; ++r) input[r * chunk.tokens + t] = step[t] * x[t * x_stride + r];
+        for (int64_t i = 0; i < (total + 3) / 4 * 4; ++i) partial[i] = V::zero();
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t n = 0; n < state_size;)
+                n += scan_slab(chunk, n, state_size, input + r * chunk.tokens, state + r * state_size, partial + r * chunk.tokens);
+        for (int64_t i = 0; i < total; i += 4) V::sum_four(partial + i, sums + i);
+        for (int64_t t = 0; t < chunk.tokens; ++t)
+            for (int64_t r = 0; r < rows; ++r) y[t * y_stride + r] = sums[r * chunk.tokens + t] + d * x[t * x_stride + r];
+    }
+
+    // The widest slab of one row that fits from column n on; returns its width.
+    static int64_t scan_slab(const Chunk& chunk, int64_t n, int64_t state_size, const float* input, float* row, Reg* partial) {
         const int64_t left = (state_size - n) / kLanes;
-        if (left >= 8) return scan_registers<8>(b + n, c + n, stride, decay, input, tokens, row + n, sums);
-        if (left >= 4) return scan_registers<4>(b + n, c + n, stride, decay, input, tokens, row + n, sums);
-        if (left >= 2) return scan_registers<2>(b + n, c + n, stride, decay, input, tokens, row + n, sums);
-        return scan_registers<1>(b + n, c + n, stride, decay, input, tokens, row + n, sums);
+        if (left >= 8) return scan_registers<8>(chunk, n, input, row + n, partial);
+        if (left >= 4) return scan_registers<4>(chunk, n, input, row + n, partial);
+        if (left >= 2) return scan_registers<2>(chunk, n, input, row + n, partial);
+        return scan_registers<1>(chunk, n, input, row + n, partial);
     }
 
     template <int kRegs>
-    static int64_t scan_registers(const float* b, const float* c, int64_t stride, const float* decay, const float* input, int64_t tokens,
-                                  float* row, float* sums) {
+    static int64_t scan_registers(const Chunk& chunk, int64_t n, const float* input, float* row, Reg* partial) {
         Reg s[kRegs];
         for (int i = 0; i < kRegs; ++i) s[i] = V::load(row + i * kLanes);
-        for (int64_t t = 0; t < tokens; ++t) {
-            const Reg a = V::set(decay[t]), u = V::set(input[t]);
-            const float *b_t = b + t * stride, *c_t = c + t * stride;
-            Reg even = V::zero(), odd = V::zero();
+        for (int64_t t = 0; t < chunk.tokens; ++t) {
+            const Reg decay = V::set(chunk.decay[t]), u = V::set(input[t]);
+            const float *b = chunk.b + t * chunk.stride + n, *c = chunk.c + t * chunk.stride + n;
+            Reg even = partial[t], odd = V::zero();
             for (int i = 0; i < kRegs; ++i) {
-                s[i] = V::fma(s[i], a, V::mul(u, V::load(b_t + i * kLanes)));
+                s[i] = V::fma(s[i], decay, V::mul(u, V::load(b + i * kLanes)));
                 Reg& sum = i % 2 ? odd : even;
-                sum = V::fma(s[i], V::load(c_t + i * kLanes), sum);
+                sum = V::fma(s[i], V::load(c + i * kLanes), sum);
             }
-            sums[t] += V::sum(V::add(even, odd));
+            partial[t] = V::add(even, odd);
         }
         for (int i = 0; i < kRegs; ++i) V::store(row + i * kLanes, s[i]);
         return kRegs * kLanes;

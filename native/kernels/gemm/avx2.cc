@@ -72,21 +72,19 @@ template <class Format, int T, int first, int last>
 inline __attribute__((always_inline)) void dot_groups(const uint8_t (*q)[2][32], const int8_t* const* x,
                                                       __m256i (&dots)[T][2]) {
     constexpr int kMost = 32767 / (2 * Format::kMax * 127), kRun = kMost >= 8 ? 8 : kMost >= 4 ? 4 : kMost >= 2 ? 2 : 1;
+    static_assert((last - first) % kRun == 0);
     const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 8
     for (int g = first; g < last; g += kRun) {
         __m256i pairs[T][2];
 #pragma GCC unroll 8
-        for (int i = g; i < g + kRun && i < last; ++i)
-#pragma GCC unroll 4
+        for (int i = 0; i < kRun; ++i)
             for (int t = 0; t < T; ++t) {
                 int32_t four;
-                std::memcpy(&four, x[t] + 4 * i, 4);
-#pragma GCC unroll 2
+                std::memcpy(&four, x[t] + 4 * (g + i), 4);
                 for (int v = 0; v < 2; ++v) {
-                    const __m256i w = _mm256_load_si256(reinterpret_cast<const __m256i*>(q[i][v]));
+                    const __m256i w = _mm256_load_si256(reinterpret_cast<const __m256i*>(q[g + i][v]));
                     const __m256i product = multiply_pairs<Format>(w, _mm256_set1_epi32(four));
-                    pairs[t][v] = i == g ? product : _mm256_add_epi16(pairs[t][v], product);
+                    pairs[t][v] = i == 0 ? product : _mm256_add_epi16(pairs[t][v], product);
                 }
             }
         for (int t = 0; t < T; ++t)

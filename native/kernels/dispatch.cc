@@ -23,7 +23,7 @@ KernelTable kernel_table(Isa isa) {
     check(isa <= best_isa(), "[kernels] this machine lacks ", isa_name(isa), "; its best instruction set is ",
           isa_name(best_isa()));
     KernelTable table;
-    fill_quant_reference(table);
+    fill_codec_reference(table);
     fill_gemv_reference(table);
     fill_gemm_reference(table);
     fill_ssm_reference(table);
@@ -31,7 +31,7 @@ KernelTable kernel_table(Isa isa) {
     fill_elementwise_reference(table);
 #if defined(__x86_64__)
     if (isa >= Isa::kAvx2) {
-        fill_quant_avx2(table);
+        fill_codec_avx2(table);
         fill_gemv_avx2(table);
         fill_gemm_avx2(table);
         fill_ssm_avx2(table);
@@ -39,7 +39,7 @@ KernelTable kernel_table(Isa isa) {
         fill_elementwise_avx2(table);
     }
     if (isa >= Isa::kAvx512) {
-        fill_quant_avx512(table);
+        fill_codec_avx512(table);
         fill_gemv_avx512(table);
         fill_gemm_avx512(table);
         fill_ssm_avx512(table);

@@ -126,9 +126,9 @@ KernelTable kernel_table(Isa isa);
 Isa best_isa();
 
 // One per op folder and instruction set: overwrite the entries it serves. quant serves decode_row and quantize_q8.
-void fill_quant_reference(KernelTable&);
-void fill_quant_avx2(KernelTable&);
-void fill_quant_avx512(KernelTable&);
+void fill_codec_reference(KernelTable&);
+void fill_codec_avx2(KernelTable&);
+void fill_codec_avx512(KernelTable&);
 void fill_gemv_reference(KernelTable&);
 void fill_gemv_avx2(KernelTable&);
 void fill_gemv_avx512(KernelTable&);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/aligned.h"
-#include "quant/decode.h"
+#include "kernels/codec/decode.h"
 #include "random_product.h"
 
 namespace mambino::testing {

@@ -7,7 +7,7 @@
 
 #include "kernels/gemm/float_tile.h"
 #include "kernels/table.h"
-#include "quant/decode.h"
+#include "kernels/codec/decode.h"
 
 namespace mambino {
 namespace {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "kernels/table.h"
-#include "quant/decode.h"
+#include "kernels/codec/decode.h"
 
 namespace mambino {
 

@@ -3,7 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels/table.h"
-#include "quant/q8.h"
+#include "kernels/codec/q8.h"
 
 namespace mambino {
 namespace {
@@ -28,6 +28,6 @@ void quantize_q8_avx512(const float* x, int64_t cols, int8_t* q8, float* scale, 
 
 }  // namespace
 
-void fill_quant_avx512(KernelTable& table) { table.quantize_q8.set(quantize_q8_avx512, Isa::kAvx512); }
+void fill_codec_avx512(KernelTable& table) { table.quantize_q8.set(quantize_q8_avx512, Isa::kAvx512); }
 
 }  // namespace mambino

@@ -9,8 +9,8 @@
 
 #include "base/fp16.h"
 #include "kernels/table.h"
-#include "quant/decode.h"
-#include "quant/q8.h"
+#include "kernels/codec/decode.h"
+#include "kernels/codec/q8.h"
 
 namespace mambino {
 namespace {
@@ -186,7 +186,7 @@ void decode_row_avx2(DType type, const uint8_t* row, int64_t cols, float* out) {
     kDecoders[static_cast<size_t>(type)](row, cols, out);
 }
 
-void fill_quant_avx2(KernelTable& table) {
+void fill_codec_avx2(KernelTable& table) {
     for (size_t type = 0; type < kNumDTypes; ++type) table.decode_row[type].set(kDecoders[type], Isa::kAvx2);
     table.quantize_q8.set(quantize_q8_avx2, Isa::kAvx2);
 }

@@ -4,8 +4,8 @@
 
 #include "base/fp16.h"
 #include "kernels/table.h"
-#include "quant/decode.h"
-#include "quant/q8.h"
+#include "kernels/codec/decode.h"
+#include "kernels/codec/q8.h"
 
 namespace mambino {
 namespace {
@@ -165,7 +165,7 @@ void set_decoders(KernelTable& table, std::integer_sequence<int, types...>) {
 
 }  // namespace
 
-void fill_quant_reference(KernelTable& table) {
+void fill_codec_reference(KernelTable& table) {
     set_decoders(table, std::make_integer_sequence<int, kNumDTypes>{});
     table.quantize_q8.set(quantize_q8_reference, Isa::kReference);
 }

@@ -21,7 +21,7 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 SHOWN_CPU_FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
 
 if not HAS_TORCH:  # the header says so
-    collect_ignore_glob = ["model/*", "train/*", "parity/test_transformers.py", "parity/test_float64.py"]
+    collect_ignore_glob = ["model/*", "train/*", "recipes/*", "parity/test_transformers.py", "parity/test_float64.py"]
 
 
 def pytest_report_header() -> list[str]:

@@ -18,6 +18,8 @@ from recipes.bundled.words import NUMBERS
 from mambino.chat.messages import message_from_json
 from mambino.chat.template import ChatTemplate
 
+pytestmark = pytest.mark.torch  # the recipe imports it
+
 _LEFT_OVER = re.compile(r"[\[\]{}|]|a\(n\)|\.\.|  | [.,!?]")
 _WRONG_ARTICLE = re.compile(r"\b(a [aeiou]|an [^aeiou])", re.IGNORECASE)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from mambino.train.optim import WarmupStableDecay
 from recipes.bundled.export import export
 from recipes.bundled.recipe import prepare, run
 
@@ -23,9 +22,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the run lives; it continues from there")
     parser.add_argument("--corpora", type=Path, default=_REPOSITORY / "../shared/data/corpora")
     parser.add_argument("--scale", type=float, default=0.5, help="size of the generated corpora")
-    parser.add_argument("--warmup", type=int, default=60, help="steps")
-    parser.add_argument("--stable", type=int, default=1740, help="steps")
-    parser.add_argument("--decay", type=int, default=1300, help="steps")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=_REPOSITORY / "src/mambino/bundled")
     parser.add_argument("--export-only", action="store_true", help="write what the folder has reached so far")
@@ -37,11 +33,8 @@ def main() -> None:
     print(f"tokens: {sizes}", flush=True)
     if arguments.data_only:
         return
-    schedule = WarmupStableDecay(
-        warmup_steps=arguments.warmup, stable_steps=arguments.stable, decay_steps=arguments.decay
-    )
     if not arguments.export_only:
-        run(arguments.folder, prepared, schedule)
+        run(arguments.folder, prepared)
     print(export(arguments.folder, prepared, arguments.out))
 
 

@@ -3,7 +3,7 @@
 Start at main (python -m recipes.bundled --help); export.py turns the result into the GGUF in src/mambino/bundled.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.model.hybrid import HybridLM
-from mambino.train.checkpoint import Progress
 from mambino.train.data import Documents, MixedBatches
 from mambino.train.loop import LoopSettings, language_loss, train
 from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
@@ -38,6 +37,11 @@ CONFIG = HybridConfig(
 )
 OPTIM = OptimSettings(learning_rate=3e-3, weight_decay=0.05)
 ROWS, ROW_SIZE = 4, 512
+# Two cycles: the second starts from the end of the first, warm again, and decays once more.
+CYCLES = (
+    WarmupStableDecay(warmup_steps=60, stable_steps=1420, decay_steps=800),
+    WarmupStableDecay(warmup_steps=60, stable_steps=2220, decay_steps=430),
+)
 EARLY_STEPS = 639  # grammar first, from stories; then mostly talk
 EARLY_SHARES = {"stories": 0.40, "chats": 0.36, "requests": 0.14, "books": 0.10}
 STABLE_SHARES = {"stories": 0.23, "chats": 0.53, "requests": 0.20, "books": 0.04}
@@ -46,6 +50,7 @@ Z_WEIGHT = 0.0
 SEED = 20
 HELD_OUT_SCALE = 0.005
 RECIPE_SETTINGS: dict[str, object] = {
+    "cycles": [asdict(cycle) for cycle in CYCLES],
     "rows": ROWS, "row_size": ROW_SIZE, "seed": SEED, "z_weight": Z_WEIGHT,
     "early_steps": EARLY_STEPS, "early_shares": EARLY_SHARES,
     "stable_shares": STABLE_SHARES, "decay_shares": DECAY_SHARES,
@@ -122,8 +127,13 @@ def shares_at(schedule: WarmupStableDecay, step: int) -> dict[str, float]:
     return {name: (1 - toward) * STABLE_SHARES[name] + toward * DECAY_SHARES[name] for name in STABLE_SHARES}
 
 
-def run(folder: Path, prepared: Prepared, schedule: WarmupStableDecay) -> tuple[HybridLM, Progress]:
-    """Train (or continue) in folder to the end of the schedule."""
+def run(folder: Path, prepared: Prepared) -> None:
+    """Train (or continue) in folder to the end of the last cycle."""
+    for schedule in CYCLES:
+        _run_cycle(folder, prepared, schedule)
+
+
+def _run_cycle(folder: Path, prepared: Prepared, schedule: WarmupStableDecay) -> None:
     torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
     model = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
     batches = MixedBatches(
@@ -131,5 +141,4 @@ def run(folder: Path, prepared: Prepared, schedule: WarmupStableDecay) -> tuple[
     )
     optimizer = Optimizer.for_model(model, OPTIM)
     settings = LoopSettings(keep_every_steps=500)
-    progress = train(model, optimizer, schedule, batches, language_loss(Z_WEIGHT), folder=folder, settings=settings)
-    return model, progress
+    train(model, optimizer, schedule, batches, language_loss(Z_WEIGHT), folder=folder, settings=settings)

@@ -1,6 +1,7 @@
 """The model in the package is the one its record describes, and it can do what the README says of it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_held_out_text_is_as_likely_as_the_record_says(path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
-        (("Hello!",), "ello"),
+        (("Hello!",), "Hello|Hi"),
         (("What is your name?",), "mambino"),
         (("What is the opposite of hot?",), "cold"),
         (("What do cows eat?",), "grass"),
@@ -69,5 +70,5 @@ def test_held_out_text_is_as_likely_as_the_record_says(path: Path) -> None:
 )
 def test_it_greets_answers_and_tells(path: Path, said: tuple[str, ...], wanted: str) -> None:
     reply = answer(path, *said)
-    assert wanted in reply
+    assert re.search(wanted, reply)
     assert reply.rstrip()[-1] in '.!?"'

@@ -36,14 +36,14 @@ fix:
 	$(BIN)/ruff format $(SOURCES)
 
 native:                      ## C++ tests: every kernel against its reference, every instruction set of this machine
-	cmake -S . -B build/native -DMAMBINO_PYTHON=OFF -DMAMBINO_TESTS=ON
-	cmake --build build/native --parallel
-	ctest --test-dir build/native --output-on-failure
+	$(BIN)/cmake -S . -B build/native -DMAMBINO_PYTHON=OFF -DMAMBINO_TESTS=ON
+	$(BIN)/cmake --build build/native --parallel
+	$(BIN)/ctest --test-dir build/native --output-on-failure
 
 sanitize:                    ## native tests and damaged files under the address and undefined-behaviour sanitizers
-	cmake -S . -B build/sanitize -DMAMBINO_PYTHON=OFF -DMAMBINO_TESTS=ON -DMAMBINO_SANITIZE=ON
-	cmake --build build/sanitize --parallel
-	ctest --test-dir build/sanitize --output-on-failure
+	$(BIN)/cmake -S . -B build/sanitize -DMAMBINO_PYTHON=OFF -DMAMBINO_TESTS=ON -DMAMBINO_SANITIZE=ON
+	$(BIN)/cmake --build build/sanitize --parallel
+	$(BIN)/ctest --test-dir build/sanitize --output-on-failure
 	$(BIN)/pip install -q --no-deps --upgrade --target build/sanitized . -C cmake.define.MAMBINO_SANITIZE=ON -C build-dir=build/sanitize-python
 	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 	PYTHONPATH=build/sanitized $(BIN)/python -m pytest tests/engine/test_fuzz.py -m native

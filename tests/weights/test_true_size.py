@@ -1,6 +1,6 @@
 """The true shapes, types and sizes of Nemotron 3 Nano 4B with random weights.
 
-It opens fast and agrees with llama.cpp.
+It opens without reading the weights, and agrees with llama.cpp.
 """
 
 import subprocess
@@ -12,27 +12,23 @@ import numpy as np
 import pytest
 
 from llama_cpp_peer import LlamaCpp
-from mambino import open_model, open_tokenizer
+from mambino import open_model
 from mambino.evals.fidelity import compare_logits
 
 pytestmark = [pytest.mark.weights, pytest.mark.native]
 
-OPEN_SECONDS = 1.0
+MAX_RESIDENT_NBYTES = 500_000_000  # of a 2.8 GB file: mostly the tokenizer's 131k tokens and 269k merges
 MIN_CORRELATION = 0.995
 
 
-def test_model_and_tokenizer_open_within_a_second_when_cached(true_size: Path) -> None:
-    open_tokenizer(true_size)  # the first time fills the tokenizer cache
+def test_opening_reads_no_weights(true_size: Path) -> None:
+    """Speed is measured by benchmarks/open_time.py; here, that it cannot depend on the size of the file."""
     script = (
-        "import time, sys; begin = time.perf_counter(); import mambino; mambino.open_model(sys.argv[1]);"
-        "mambino.open_tokenizer(sys.argv[1]); print(time.perf_counter() - begin)"
+        "import resource, sys, mambino; mambino.open_model(sys.argv[1]); mambino.open_tokenizer(sys.argv[1]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    times = [
-        float(subprocess.run([sys.executable, "-c", script, true_size], check=True, capture_output=True).stdout)
-        for _ in range(3)
-    ]
-    print(f"\nopened in {times} s")
-    assert min(times) < OPEN_SECONDS
+    done = subprocess.run([sys.executable, "-c", script, true_size], check=True, capture_output=True)
+    assert int(done.stdout) * 1024 < MAX_RESIDENT_NBYTES
 
 
 def test_logits_agree_with_llama_cpp_and_are_no_further_from_float32(true_size: Path, llama_cpp: LlamaCpp) -> None:

@@ -1,4 +1,4 @@
-"""Seconds from a fresh interpreter to an open model and tokenizer, page cache warm: median and spread, then one JSON line.
+"""Seconds from a fresh interpreter to an open model and tokenizer, page cache warm: median, then one JSON line.
 
 python benchmarks/open_time.py MODEL [--rounds 7]
 """

@@ -24,8 +24,7 @@ KernelTable kernel_table(Isa isa) {
           isa_name(best_isa()));
     KernelTable table;
     fill_codec_reference(table);
-    fill_gemv_reference(table);
-    fill_gemm_reference(table);
+    fill_products_reference(table);
     fill_ssm_reference(table);
     fill_attention_reference(table);
     fill_elementwise_reference(table);

@@ -129,10 +129,9 @@ Isa best_isa();
 void fill_codec_reference(KernelTable&);
 void fill_codec_avx2(KernelTable&);
 void fill_codec_avx512(KernelTable&);
-void fill_gemv_reference(KernelTable&);
+void fill_products_reference(KernelTable&);  // gemv and gemm
 void fill_gemv_avx2(KernelTable&);
 void fill_gemv_avx512(KernelTable&);
-void fill_gemm_reference(KernelTable&);
 void fill_gemm_avx2(KernelTable&);
 void fill_gemm_avx512(KernelTable&);
 void fill_ssm_reference(KernelTable&);

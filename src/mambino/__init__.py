@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mambino.chat.session import Chat as Chat
     from mambino.config import HybridConfig as HybridConfig
     from mambino.generation.generate import generate as generate
     from mambino.generation.params import SamplingParams as SamplingParams
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
     from mambino.load import open_tokenizer as open_tokenizer
 
 _HOMES = {
+    "Chat": "mambino.chat.session",
     "HybridConfig": "mambino.config",
     "SamplingParams": "mambino.generation.params",
     "generate": "mambino.generation.generate",
     "open_model": "mambino.load",
     "open_tokenizer": "mambino.load",
 }
-__all__ = ["HybridConfig", "SamplingParams", "generate", "open_model", "open_tokenizer"]
+__all__ = ["Chat", "HybridConfig", "SamplingParams", "generate", "open_model", "open_tokenizer"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,9 +1,11 @@
-// Reference matrix products for many tokens: rows decoded to integers (or floats) once, then plain loops over tokens.
-#include <cstring>
+// The reference matrix product, for few tokens (gemv) and many (gemm) alike: a row decoded to integers (or floats) once, then
+// plain loops over tokens. Integer dots are exact and the rest is summed in double, so a fast kernel differs from this only by the
+// rounding of its own float sums.
+#include <initializer_list>
 #include <utility>
 
-#include "kernels/table.h"
 #include "kernels/codec/decode.h"
+#include "kernels/table.h"
 
 namespace mambino {
 
@@ -39,7 +41,7 @@ double dot_row(const Blocks& row, const Activations& x, int64_t token) {
 }
 
 template <int type>
-void gemm_quantized(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y,
+void multiply_quantized(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y,
                     int64_t y_stride, uint8_t* scratch) {
     auto* blocks = reinterpret_cast<Block32*>(scratch);
     for (int64_t r = row_begin; r < row_end; ++r) {
@@ -50,7 +52,7 @@ void gemm_quantized(const Matrix& w, int64_t row_begin, int64_t row_end, const A
 }
 
 template <int type>
-void gemm_float(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
+void multiply_float(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
                 uint8_t* scratch) {
     auto* row = reinterpret_cast<float*>(scratch);
     for (int64_t r = row_begin; r < row_end; ++r) {
@@ -67,8 +69,9 @@ void gemm_float(const Matrix& w, int64_t row_begin, int64_t row_end, const Activ
 template <int type>
 void fill_type(KernelTable& table) {
     constexpr bool is_float = dtype_info(static_cast<DType>(type)).is_float;
-    table.gemm[type].set(is_float ? gemm_float<type> : gemm_quantized<type>, Isa::kReference);
-    table.gemm_float[type].set(gemm_float<type>, Isa::kReference);
+    const MatmulKernel stored = is_float ? multiply_float<type> : multiply_quantized<type>;
+    for (auto* entries : {table.gemv, table.gemm}) entries[type].set(stored, Isa::kReference);
+    for (auto* entries : {table.gemv_float, table.gemm_float}) entries[type].set(multiply_float<type>, Isa::kReference);
 }
 
 template <int... types>
@@ -78,6 +81,6 @@ void fill_types(KernelTable& table, std::integer_sequence<int, types...>) {
 
 }  // namespace
 
-void fill_gemm_reference(KernelTable& table) { fill_types(table, std::make_integer_sequence<int, kNumDTypes>{}); }
+void fill_products_reference(KernelTable& table) { fill_types(table, std::make_integer_sequence<int, kNumDTypes>{}); }
 
 }  // namespace mambino

@@ -117,6 +117,18 @@ def test_a_weight_type_without_kernels_is_named_with_the_way_out(
         NativeLM(tiny_config, tensors)
 
 
+def test_scaled_8_bit_floats_run_as_the_values_they_stand_for(
+    tiny_config: HybridConfig, tensors: dict[str, Tensor], rng: np.random.Generator
+) -> None:
+    name, tokens = "lm_head.weight", np.arange(20, dtype=np.int32)
+    codes = rng.integers(0, 0x70, tensors[name].rows * tensors[name].cols).astype(np.uint8)  # finite, positive
+    float8 = replace(tensors[name], type=TYPES["F8_E4M3"], data=codes, scale=np.array(0.01, np.float32))
+    scores = NativeLM(tiny_config, tensors | {name: float8}, activations="float32").score(tokens)
+    decoded = tensors | {name: tensor_from_float32(name, float8.to_float32())}
+    expected = NativeLM(tiny_config, decoded, activations="float32").score(tokens)
+    assert np.abs(scores - expected).max() < 2**-8 * np.abs(expected).max()  # the scale is rounded into BF16's 8 bits
+
+
 @pytest.mark.parametrize("options", [{"threads": 0}, {"threads": 10_000}, {"isa": "sse9"}, {"activations": "int3"}])
 def test_options_out_of_range_are_refused(
     tiny_config: HybridConfig, tensors: dict[str, Tensor], options: dict[str, object]

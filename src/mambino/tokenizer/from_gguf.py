@@ -31,12 +31,13 @@ class RawStrings(Protocol):
 def require_byte_level_bpe(metadata: Mapping[str, object]) -> str:
     """The name of the pre-tokenizer. Raises Unsupported for other kinds, FormatError if there is no tokenizer."""
     kind = metadata.get("tokenizer.ggml.model")
-    if kind is None:
+    if kind in (None, "none"):
         raise FormatError(
-            "[gguf] tokenizer.ggml.model: missing, this file carries no tokenizer; give a tokenizer.json directory"
+            "[gguf] this file carries no tokenizer (tokenizer.ggml.model is missing or 'none'); export it again with "
+            "one, or use token ids through mambino.open_model"
         )
     if kind != "gpt2":
-        known = {"llama": "SentencePiece", "bert": "WordPiece", "t5": "Unigram", "rwkv": "RWKV", "none": "none"}
+        known = {"llama": "SentencePiece", "bert": "WordPiece", "t5": "Unigram", "rwkv": "RWKV"}
         raise Unsupported(
             f"[gguf] tokenizer.ggml.model {kind!r} ({known.get(str(kind), 'unknown')}): only 'gpt2' (byte-level BPE) "
             "is supported"

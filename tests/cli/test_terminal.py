@@ -96,7 +96,7 @@ def test_ctrl_c_stops_the_answer_then_leaves_the_chat(screen: Screen, home: Path
 def test_thinking_is_dimmed_and_folds_into_a_line(screen: Screen) -> None:
     place = screen.wait_for(PROMPT)
     screen.type("hi\r")
-    place = screen.wait_for("\x1b[2mo\x1b[0m", place)
+    place = screen.wait_for("\x1b[2mone \x1b[0m", place)
     place = screen.wait_for("thought for", place)
     screen.type("\x03")
     place = screen.wait_for(PROMPT, place)

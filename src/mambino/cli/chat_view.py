@@ -1,12 +1,14 @@
-"""How an answer looks while it comes: content as it is, thinking dimmed or folded to a line. Start at AnswerView."""
+"""How an answer looks while it comes: wrapped at words, thinking dimmed or folded to a line. Start at AnswerView."""
 
+import shutil
 import sys
 from collections.abc import Iterable
 
 from mambino.chat.session import Chat
 from mambino.chat.stream import TextPart
 from mambino.chat.turn import Turn
-from mambino.cli.terminal import PromptProgress, has_colour, note, paint, write
+from mambino.cli.terminal import PromptProgress, Style, has_colour, note, paint, write
+from mambino.cli.wrap import WordWrap
 
 
 class AnswerView:
@@ -18,6 +20,7 @@ class AnswerView:
     def __init__(self) -> None:
         self.shows_thinking = True
         self.progress = PromptProgress()
+        self._wrap: WordWrap | None = None  # of the text being written; None where standard output is no terminal
 
     def show(self, answer: Iterable[TextPart], chat: Chat) -> None:
         """Print answer as it comes, and what needs saying about how it ended."""
@@ -38,21 +41,35 @@ class AnswerView:
     def _stream(self, answer: Iterable[TextPart], chat: Chat) -> tuple[bool, bool]:
         """Print the parts; whether the last one was thinking, and whether the cursor is at the start of a line."""
         is_thinking, ends_line = False, True
-        for part in answer:
-            turn = chat.last_turn
-            if part.kind == "content":
-                if is_thinking and turn is not None:
-                    self._end_thinking(turn, ends_line)
-                is_thinking, ends_line = False, part.text.endswith("\n")
-                write(part.text, sys.stdout)
-            elif sys.stdout.isatty():
-                is_thinking = True
-                if self.shows_thinking:
-                    ends_line = part.text.endswith("\n")
-                    write(part.text, sys.stdout, "dim")
-                elif turn is not None:
-                    self._count(turn)
+        self._start_line()
+        try:
+            for part in answer:
+                turn = chat.last_turn
+                if part.kind == "content":
+                    if is_thinking and turn is not None:
+                        self._end_thinking(turn, ends_line)
+                    is_thinking, ends_line = False, part.text.endswith("\n")
+                    self._write(part.text)
+                elif sys.stdout.isatty():
+                    is_thinking = True
+                    if self.shows_thinking:
+                        ends_line = part.text.endswith("\n")
+                        self._write(part.text, "dim")
+                    elif turn is not None:
+                        self._count(turn)
+        finally:
+            self._finish_word("dim" if is_thinking else None)
         return is_thinking, ends_line
+
+    def _start_line(self) -> None:
+        self._wrap = WordWrap(shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+
+    def _write(self, text: str, style: Style | None = None) -> None:
+        write(text if self._wrap is None else self._wrap.feed(text), sys.stdout, style)
+
+    def _finish_word(self, style: Style | None = None) -> None:
+        if self._wrap is not None:
+            write(self._wrap.finish(), sys.stdout, style)
 
     def _count(self, turn: Turn) -> None:
         if has_colour(sys.stdout):
@@ -60,11 +77,13 @@ class AnswerView:
             sys.stdout.flush()
 
     def _end_thinking(self, turn: Turn, ends_line: bool) -> None:
+        self._finish_word("dim")
         if has_colour(sys.stdout) and not self.shows_thinking:
             sys.stdout.write("\r\x1b[K")
         elif not ends_line:
             write("\n", sys.stdout)
         write(f"thought for {_amount(turn)}\n", sys.stdout, "dim")
+        self._start_line()
 
 
 def _amount(turn: Turn) -> str:

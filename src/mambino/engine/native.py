@@ -5,6 +5,7 @@ large. Knows no files and no tokenizer. Start at NativeLM; what serves a model i
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -91,7 +92,7 @@ class NativeLM:
         activations: Activations = "int8",
     ) -> None:
         """threads: None means all cores it may use. activations: float32 is slow, closest to the definition."""
-        count = len(os.sched_getaffinity(0)) if threads is None else threads
+        count = _usable_cores() if threads is None else threads
         if not 1 <= count <= MAX_THREADS:
             raise InputError(f"[engine] threads: expected 1 to {MAX_THREADS}, got {count}")
         if activations not in ("int8", "float32"):
@@ -145,6 +146,13 @@ class NativeLM:
         if not isinstance(state, NativeState) or state._model is not self:
             raise InputError("[engine] the state belongs to another model; make one with new_state of this model")
         return state._handle
+
+
+def _usable_cores() -> int:
+    """Cores that this process may use, where the system can tell."""
+    if sys.platform == "linux":
+        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    return min(os.cpu_count() or 1, MAX_THREADS)
 
 
 class _Assembly:

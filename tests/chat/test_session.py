@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from mambino.chat.events import TextPart
 from mambino.chat.messages import Message
 from mambino.chat.session import Chat
-from mambino.chat.stream import TextPart
 from mambino.errors import ContextFull, InputError, TemplateError
 from mambino.generation.params import SamplingParams
 from tiny_chat import ReplyLM, tiny_tokenizer

@@ -13,7 +13,7 @@ from mambino.errors import ContextFull, InputError
 from mambino.generation.generate import Generation, TokenEvent, generate
 from mambino.generation.params import SamplingParams
 from mambino.generation.sampling import logprobs
-from mambino.lm import Int32Array
+from mambino.lm import Float32Array, Int32Array, SequenceState
 
 PROMPT = (5, 6, 7)
 GREEDY = SamplingParams(temperature=0)
@@ -288,9 +288,15 @@ def test_a_constraint_is_asked_before_and_told_after_every_choice(noise_lm: Fake
         def __init__(self) -> None:
             self.told: list[int] = []
 
+        def forced(self) -> tuple[int, ...]:
+            return ()
+
         def mask(self) -> NDArray[np.bool_] | None:
             allowed: NDArray[np.bool_] = np.arange(101) % 2 == len(self.told) % 2
             return allowed
+
+        def bias(self) -> dict[int, float]:
+            return {}
 
         def advance(self, token: int) -> None:
             self.told.append(token)
@@ -299,6 +305,46 @@ def test_a_constraint_is_asked_before_and_told_after_every_choice(noise_lm: Fake
     events, _, _ = run(noise_lm, SamplingParams(seed=5, max_tokens=8), constraint=constraint)
     assert constraint.told == ids(events)
     assert [token % 2 for token in ids(events)] == [0, 1] * 4
+
+
+class ForcedThenBiased:
+    """The ids 3, 4, 5 in a row, then whatever is biased."""
+
+    def __init__(self, biased: int) -> None:
+        self.rest = [3, 4, 5]
+        self.biased = biased
+
+    def forced(self) -> list[int]:
+        return self.rest
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        return None
+
+    def bias(self) -> dict[int, float]:
+        return {self.biased: 1e6}
+
+    def advance(self, token: int) -> None:
+        if self.rest:
+            assert token == self.rest.pop(0)
+
+
+@pytest.mark.parametrize("num_logprobs", [None, 0])
+def test_forced_tokens_are_absorbed_in_one_pass_unless_their_logprobs_are_asked_for(
+    noise_lm: FakeLM, num_logprobs: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[int] = []
+    extend = noise_lm.extend
+
+    def counted(state: SequenceState, tokens: Int32Array) -> Float32Array:
+        passes.append(len(tokens))
+        return extend(state, tokens)
+
+    monkeypatch.setattr(noise_lm, "extend", counted)
+    params = SamplingParams(temperature=0, max_tokens=5, logprobs=num_logprobs)
+    events, _, generation = run(noise_lm, params, constraint=ForcedThenBiased(7))
+    assert ids(events) == [3, 4, 5, 7, 7]
+    assert passes[1:] == ([3, 1] if num_logprobs is None else [1, 1, 1, 1])
+    assert generation.absorbed == (*PROMPT, 3, 4, 5, 7)
 
 
 def test_a_nonsense_chunk_is_refused(noise_lm: FakeLM) -> None:

@@ -10,9 +10,10 @@ from datetime import datetime
 from itertools import pairwise
 
 from mambino.chat.absorbed import AbsorbedText
+from mambino.chat.events import TextPart
 from mambino.chat.messages import Message
 from mambino.chat.prompt import PromptEncoder
-from mambino.chat.stream import TextPart, ThinkingSplitter, opens_thinking
+from mambino.chat.stream import ThinkingSplitter, opens_thinking
 from mambino.chat.turn import Turn
 from mambino.errors import ContextFull, InputError, TemplateError
 from mambino.generation.generate import Generation, generate

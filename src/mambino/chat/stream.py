@@ -3,19 +3,11 @@
 Knows text only, no tokens and no model. Start at ThinkingSplitter. (Tool calls will be a third kind.)
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["reasoning", "content"]
+from mambino.chat.events import TextPart
+
 OPEN, CLOSE = "<think>", "</think>"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextPart:
-    """A piece of an answer; text is never empty."""
-
-    kind: Kind
-    text: str
 
 
 class ThinkingSplitter:

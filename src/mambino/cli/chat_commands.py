@@ -5,9 +5,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mambino.chat.events import TextPart
 from mambino.chat.saved import load_messages, save_messages
 from mambino.chat.session import Chat
-from mambino.chat.stream import TextPart
 from mambino.cli.chat_view import AnswerView
 from mambino.cli.opening import Opened, resident_memory
 from mambino.cli.sampling import ChosenSampling, parse_setting

@@ -4,8 +4,8 @@ import shutil
 import sys
 from collections.abc import Iterable
 
+from mambino.chat.events import TextPart
 from mambino.chat.session import Chat
-from mambino.chat.stream import TextPart
 from mambino.chat.turn import Turn
 from mambino.cli.terminal import PromptProgress, Style, has_colour, note, paint, write
 from mambino.cli.wrap import WordWrap

@@ -9,8 +9,8 @@ from itertools import groupby
 
 import click
 
+from mambino.chat.events import TextPart
 from mambino.chat.session import Chat
-from mambino.chat.stream import TextPart
 from mambino.chat.turn import Turn
 from mambino.cli.opening import Opened, open_all
 from mambino.cli.options import (

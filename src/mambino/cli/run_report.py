@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from mambino.chat.stream import TextPart
+from mambino.chat.events import TextPart
 from mambino.chat.turn import Turn
 from mambino.cli.opening import Opened
 from mambino.cli.sampling import ChosenSampling

@@ -52,10 +52,11 @@ class TokenEvent:
 class Generation(Iterator[TokenEvent]):
     """A running completion: iterate over it, or close it early (it is a context manager).
 
-    Invariants, at every moment, also after close, Ctrl-C, or an error in the model:
-      state.position == its position at the start + len(absorbed)
-      absorbed is a beginning of prompt + completion
-      the last token of the completion is never absorbed by this loop: its logits are not needed
+      Invariants, at every moment, also after close, Ctrl-C, or an error in the model:
+        state.position == its position at the start + len(absorbed)
+        absorbed is a beginning of prompt + completion
+        the last token of the completion is never absorbed by this loop: its logits are not needed; nor are tokens that a
+    constraint forced, until there is a choice to make
     """
 
     def __init__(
@@ -135,18 +136,35 @@ def generate(
     def events() -> Generator[TokenEvent, None, None]:
         logits = _absorb_prompt(model, state, tokens, prefill_chunk, on_prompt_progress)
         text = _TextStream(decoder, params.stop)
+        pending: list[int] = []  # chosen and not absorbed
         while True:
-            token = sampler.choose(logits, None if constraint is None else constraint.mask())
-            if constraint is not None:
-                constraint.advance(token)
+            forced = () if constraint is None else constraint.forced()
+            if pending and (not forced or params.logprobs is not None):
+                logits = model.extend(state, np.array(pending, dtype=np.int32))
+                pending.clear()
+            token = _next_token(sampler, constraint, logits, forced)
             chosen.append(token)
-            ending = _ending(token, params, text, len(chosen), state)
+            pending.append(token)
+            is_full = state.position + len(pending) > state.max_tokens
+            ending = _ending(token, params, text, len(chosen), is_full=is_full)
             yield _event(token, logits, ending, params.logprobs)
             if ending.reason is not None:
                 return
-            logits = model.extend(state, np.array([token], dtype=np.int32))
 
     return Generation(state, tokens, events(), chosen)
+
+
+def _next_token(sampler: Sampler, constraint: Constraint | None, logits: Float32Array, forced: Sequence[int]) -> int:
+    """The first of forced, or else a choice from logits. Mutates sampler and constraint."""
+    if constraint is None:
+        return sampler.choose(logits)
+    if forced:
+        token = forced[0]
+        sampler.note(token)
+    else:
+        token = sampler.choose(logits, constraint.mask(), constraint.bias())
+    constraint.advance(token)
+    return token
 
 
 def _absorb_prompt(
@@ -193,15 +211,15 @@ class _Ending:
     stop: int | str | None = None
 
 
-def _ending(token: int, params: SamplingParams, text: _TextStream, count: int, state: SequenceState) -> _Ending:
-    """What becomes of the completion with token, its count-th. Mutates text."""
+def _ending(token: int, params: SamplingParams, text: _TextStream, count: int, *, is_full: bool) -> _Ending:
+    """What becomes of the completion with token, its count-th; is_full: it does not fit any more. Mutates text."""
     if token in params.stop_token_ids:
         return _Ending(text=text.finish().text, reason="stop", stop=token)
     scanned = text.feed(token)
     reason: FinishReason | None = None
     if count == params.max_tokens:
         reason = "length"
-    elif state.position == state.max_tokens:
+    elif is_full:
         reason = "context"
     if scanned.stop is None and reason is not None:
         rest = text.finish()

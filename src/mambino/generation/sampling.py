@@ -6,6 +6,7 @@ Built for large vocabularies: nothing sorts all of V, and the whole choice takes
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,19 +186,30 @@ class Sampler:
         self._seen[np.fromiter(prompt, dtype=np.int64)] = True
         self._counts = np.zeros(vocab_size, dtype=np.int64)
 
-    def choose(self, logits: Float32Array, allowed: NDArray[np.bool_] | None = None) -> int:
+    def choose(
+        self,
+        logits: Float32Array,
+        allowed: NDArray[np.bool_] | None = None,
+        bias: Mapping[int, float] = MappingProxyType({}),
+    ) -> int:
         """The next id; it then counts as chosen.
 
         Shapes     logits (V,), not modified; allowed (V,), False forbids an id
         Mutates    self: counts, and one step of the random stream (none at temperature 0)
         Raises     InputError if no token can be chosen
         """
-        token = self._pick(self._adjusted(logits, allowed))
-        self._seen[token] = True
-        self._counts[token] += 1
+        token = self._pick(self._adjusted(logits, allowed, bias))
+        self.note(token)
         return token
 
-    def _adjusted(self, logits: Float32Array, allowed: NDArray[np.bool_] | None) -> Float32Array:
+    def note(self, token: int) -> None:
+        """Count token as chosen, by whatever forced it. Mutates self."""
+        self._seen[token] = True
+        self._counts[token] += 1
+
+    def _adjusted(
+        self, logits: Float32Array, allowed: NDArray[np.bool_] | None, bias: Mapping[int, float]
+    ) -> Float32Array:
         params = self._params
         adjusted = logits.copy()
         if params.repetition_penalty != 1.0:
@@ -206,6 +218,7 @@ class Sampler:
             chosen = np.flatnonzero(self._counts)
             penalize_counts(adjusted, chosen, self._counts[chosen], params.presence_penalty, params.frequency_penalty)
         add_bias(adjusted, params.logit_bias)
+        add_bias(adjusted, bias)
         if allowed is not None:
             adjusted[~allowed] = -np.inf
         return adjusted

@@ -86,7 +86,7 @@ def test_half_precision_weights_agree_with_the_same_values_in_float32(kind: str)
 
 
 def _rounded(tensor: Tensor, kind: str) -> Tensor:
-    from mambino.quant.reference import encode
+    from mambino.quant.encode import encode
     from mambino.quant.types import TYPES
 
     if len(tensor.shape) != 2:

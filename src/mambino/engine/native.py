@@ -17,7 +17,7 @@ from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
 from mambino.errors import ContextFull, FormatError, InputError, Unsupported
 from mambino.formats.tensor import Tensor
 from mambino.lm import Float32Array, Int32Array, SequenceState, Snapshot, check_tokens
-from mambino.quant.reference import encode
+from mambino.quant.encode import encode
 from mambino.quant.types import TYPES
 
 Isa = Literal["best", "reference", "avx2", "avx512"]

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mambino.errors import FormatError
-from mambino.quant.reference import decode, encode
+from mambino.quant.decode import decode
+from mambino.quant.encode import encode
 from mambino.quant.types import F32, QuantType
 
 _BYTES_PER_SCAN = 1 << 24
@@ -81,7 +82,7 @@ class Tensor:
 
 
 def tensor_from_float32(name: str, values: NDArray[np.float32], quant_type: QuantType = F32) -> Tensor:
-    """Encode values as a tensor of the same shape. Raises as quant.reference.encode does."""
+    """Encode values as a tensor of the same shape. Raises as quant.encode.encode does."""
     shape = values.shape
     rows = np.ascontiguousarray(values, dtype=np.float32).reshape(prod(shape[:-1]), -1)
     return Tensor(name=name, type=quant_type, shape=shape, data=encode(quant_type, rows).reshape(-1))

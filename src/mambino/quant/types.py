@@ -1,6 +1,6 @@
 """The table of number formats: how many values and bytes a block has, and where its scales lie.
 
-A row of a matrix is a whole number of blocks. Layouts are those of native/quant/blocks.h. Values are in reference.py.
+A row of a matrix is a whole number of blocks. Layouts are those of native/quant/blocks.h. Values are in decode.py.
 Start at TYPES.
 """
 

@@ -1,4 +1,4 @@
-"""Encode and decode every number format in plain NumPy: slow, short, and the definition of right.
+"""Decode every number format in plain NumPy: short, and the definition of right; encode.py is the way back.
 
 A block is a NumPy record with the fields of native/quant/blocks.h; a decoder maps B blocks to (B, block_size) float32.
 Knows nothing of files or tensors. Start at decode.
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mambino.errors import InputError, Unsupported
+from mambino.errors import InputError
 from mambino.quant.types import QuantType
 
 Float32Array = NDArray[np.float32]
@@ -24,7 +24,7 @@ IQ4_VALUES = np.array(
     [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], dtype=np.float32
 )  # fmt: skip
 
-_LAYOUTS: dict[str, np.dtype[np.void]] = {
+LAYOUTS: dict[str, np.dtype[np.void]] = {
     "Q8_0": np.dtype([("d", "<f2"), ("q", "i1", 32)]),
     "Q4_0": np.dtype([("d", "<f2"), ("q", "u1", 16)]),
     "Q4_1": np.dtype([("d", "<f2"), ("m", "<f2"), ("q", "u1", 16)]),
@@ -178,7 +178,7 @@ def decode(quant_type: QuantType, raw: ByteArray, cols: int) -> Float32Array:
 
     Shapes     raw (rows, quant_type.row_nbytes(cols)) -> (rows, cols)
     Raises     InputError if raw has another shape
-    Pinned by  tests/quant/test_reference.py::test_decoding_equals_the_gguf_package_bit_for_bit
+    Pinned by  tests/quant/test_decode.py::test_decoding_equals_the_gguf_package_bit_for_bit
     """
     row_nbytes = quant_type.row_nbytes(cols)
     if raw.ndim != 2 or raw.shape[1] != row_nbytes or raw.dtype != np.uint8:
@@ -186,7 +186,7 @@ def decode(quant_type: QuantType, raw: ByteArray, cols: int) -> Float32Array:
     raw = np.ascontiguousarray(raw)
     if quant_type.is_float:
         return _decode_float(quant_type.name, raw)
-    blocks = raw.reshape(-1).view(_LAYOUTS[quant_type.name])
+    blocks = raw.reshape(-1).view(LAYOUTS[quant_type.name])
     decode_blocks = _BLOCK_DECODERS[quant_type.name]
     values = np.empty((len(blocks), quant_type.block_size), dtype=np.float32)
     step = _VALUES_PER_PASS // quant_type.block_size
@@ -195,61 +195,3 @@ def decode(quant_type: QuantType, raw: ByteArray, cols: int) -> Float32Array:
         for start in range(0, len(blocks), step):
             values[start : start + step] = decode_blocks(blocks[start : start + step])
     return values.reshape(len(raw), cols)
-
-
-def encode(quant_type: QuantType, values: Float32Array) -> ByteArray:
-    """Raw rows of values, rounded to nearest (ties to even for floats, away from zero for Q8_0, as GGML does).
-
-    Shapes     values (rows, cols) -> (rows, quant_type.row_nbytes(cols))
-    Raises     InputError for values that are not finite or too large; Unsupported for types without an encoder
-    """
-    values = np.ascontiguousarray(values, dtype=np.float32)
-    if values.ndim != 2:
-        raise InputError(f"[quant] {quant_type.name}: expected values (rows, cols), got shape {values.shape}")
-    quant_type.row_nbytes(values.shape[1])
-    encoders = {"F32": _encode_f32, "F16": _encode_f16, "BF16": _encode_bf16, "Q8_0": _encode_q8_0}
-    encoder = encoders.get(quant_type.name)
-    if encoder is None:
-        raise Unsupported(f"[quant] no encoder for {quant_type.name}; encoders exist for {', '.join(encoders)}")
-    if not np.isfinite(values).all():
-        raise InputError(f"[quant] {quant_type.name}: cannot encode NaN or infinite values")
-    return encoder(values).reshape(len(values), -1)
-
-
-def _encode_f32(values: Float32Array) -> ByteArray:
-    return values.astype("<f4").view(np.uint8)
-
-
-def _encode_f16(values: Float32Array) -> ByteArray:
-    with np.errstate(over="ignore"):
-        halves = values.astype("<f2")
-    if not np.isfinite(halves).all():
-        raise InputError(f"[quant] F16: largest value {np.abs(values).max()} exceeds 65504; use BF16 or F32")
-    return halves.view(np.uint8)
-
-
-def _encode_bf16(values: Float32Array) -> ByteArray:
-    bits = values.view(np.uint32)
-    rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16
-    if ((rounded & 0x7F80) == 0x7F80).any():
-        raise InputError(f"[quant] BF16: largest value {np.abs(values).max()} rounds to infinity; use F32")
-    return rounded.astype("<u2").view(np.uint8)
-
-
-def _encode_q8_0(values: Float32Array) -> ByteArray:
-    """d = max |w| / 127 in float32; q = round(w / d) with that d; d is then stored as float16."""
-    rows = values.reshape(-1, 32)
-    scale = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
-    with np.errstate(divide="ignore", over="ignore"):
-        inverse = np.float32(1) / scale
-        halves = scale.astype("<f2")
-    inverse[np.isinf(inverse)] = 0  # all zero, or so small that the stored scale is zero anyway
-    if not np.isfinite(halves).all():
-        raise InputError(f"[quant] Q8_0: values up to {np.abs(values).max()} do not fit a float16 scale; use F32")
-    magnitude = np.abs(rows * inverse)
-    whole = np.trunc(magnitude)
-    whole += magnitude - whole >= 0.5
-    blocks = np.empty(len(rows), dtype=_LAYOUTS["Q8_0"])
-    blocks["d"] = halves[:, 0]
-    blocks["q"] = np.copysign(whole, rows)
-    return blocks.view(np.uint8)

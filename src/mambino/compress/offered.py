@@ -1,0 +1,97 @@
+"""The sub-models that a nested checkpoint offers by name ("75%", "50%"), kept beside or inside its weights.
+
+A Hugging Face directory has a file mambino_nested.json, a GGUF file the same text under the key mambino.nested.
+Knows no torch. Start at offered_subs and chosen_sub.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+
+from mambino.compress.axes import layer_index, renumbered
+from mambino.compress.sub import SubConfig, read_sub
+from mambino.config import HybridConfig
+from mambino.errors import FormatError, InputError
+from mambino.formats.checkpoint import Checkpoint
+from mambino.formats.json_file import parse_json_object, read_json
+from mambino.formats.mapped import replacing
+from mambino.formats.names import rows
+
+FILE_NAME = "mambino_nested.json"
+GGUF_KEY = "mambino.nested"
+
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|KiB|MiB|GiB)", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def nested_text(subs: Mapping[str, SubConfig]) -> str:
+    """The JSON text that both kinds of file carry."""
+    return json.dumps({"version": 1, "subs": {name: sub.to_json() for name, sub in subs.items()}}, indent=1)
+
+
+def write_offered(directory: Path, subs: Mapping[str, SubConfig]) -> None:
+    """Put the offer beside the weights of a Hugging Face directory. Mutates directory."""
+    with replacing(directory / FILE_NAME) as file:
+        file.write(nested_text(subs).encode() + b"\n")
+
+
+def offered_subs(checkpoint: Checkpoint) -> dict[str, SubConfig]:
+    """Sub-models by name, empty for a plain checkpoint. Raises FormatError if the offer is damaged."""
+    if checkpoint.kind == "hf":
+        path = checkpoint.path / FILE_NAME
+        return _read(checkpoint.config, read_json(path), str(path)) if path.exists() else {}
+    text = checkpoint.metadata.get(GGUF_KEY)
+    if text is None:
+        return {}
+    where = f"{checkpoint.path}: {GGUF_KEY}"
+    return _read(checkpoint.config, parse_json_object(str(text).encode(), where), where)
+
+
+def _read(parent: HybridConfig, document: Mapping[str, object], where: str) -> dict[str, SubConfig]:
+    entries = document.get("subs")
+    if document.get("version") != 1 or not isinstance(entries, dict):
+        raise FormatError(f"{where}: expected version 1 and subs, got {sorted(document)}; export the model again")
+    for name, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise FormatError(f"{where}: {name}: expected an object, got {entry!r:.80}; export the model again")
+    return {name: read_sub(parent, entry, f"{where}: {name}") for name, entry in entries.items()}
+
+
+def chosen_sub(checkpoint: Checkpoint, budget: str, *, context: int) -> SubConfig:
+    """The sub-model that budget asks for: an offered name ("50%"), or the largest that fits a memory ("1.5GiB").
+
+    Memory is weights as stored, plus the state of one sequence of context tokens.
+    Raises     InputError that lists what is offered
+    """
+    subs = {"100%": SubConfig.whole(checkpoint.config), **offered_subs(checkpoint)}
+    if budget in subs:
+        return subs[budget]
+    sizes = {name: sub_nbytes(checkpoint, sub) + sub.config.state_nbytes(context) for name, sub in subs.items()}
+    listed = ", ".join(f"{name} ({nbytes / 1e6:.1f} MB)" for name, nbytes in sizes.items())
+    match = _BYTES.fullmatch(budget.strip())
+    if match is None:
+        raise InputError(f"[budget] {budget!r}: expected one of {listed}, or a memory such as 1.5GiB")
+    limit = float(match[1]) * _UNITS[match[2].lower()]
+    fitting = [name for name, nbytes in sizes.items() if nbytes <= limit]
+    if not fitting:
+        raise InputError(f"[budget] {budget}: nothing fits at {context} tokens of context; this model offers {listed}")
+    return subs[max(fitting, key=lambda name: sizes[name])]
+
+
+def sub_nbytes(checkpoint: Checkpoint, sub: SubConfig) -> int:
+    """Exact bytes of the sub-model's weights in the types of the checkpoint; cuts that are impossible count as F16."""
+    total = 0
+    for row in rows(sub.config):
+        stored = checkpoint.stored[_parent_name(row.own, sub)]
+        cols = row.shape[-1]
+        fits = cols % stored.type.block_size == 0
+        per_row = stored.type.row_nbytes(cols) if fits else 2 * cols
+        total += prod(row.shape[:-1]) * per_row
+    return total
+
+
+def _parent_name(own_name: str, sub: SubConfig) -> str:
+    index = layer_index(own_name)
+    return own_name if index is None else renumbered(own_name, sub.kept[index])

@@ -4,14 +4,26 @@ Start at FakeLM; hashed_logits is deterministic noise, scripted_logits says a gi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import numpy as np
 
 from mambino.config import HybridConfig
-from mambino.errors import InputError
-from mambino.lm import Float32Array, Int32Array, SequenceState, Snapshot, check_room, check_tokens
+from mambino.errors import FormatError, InputError
+from mambino.formats.packed_state import pack_state, unpack_state
+from mambino.lm import (
+    Float32Array,
+    Int32Array,
+    Piece,
+    SequenceState,
+    Snapshot,
+    check_room,
+    check_tokens,
+    new_piece_id,
+)
+
+_PIECE_TOKENS = 256
 
 LogitsAfter = Callable[[tuple[int, ...], int], Float32Array]
 
@@ -41,6 +53,7 @@ class FakeSnapshot:
 
     model: "FakeLM"
     absorbed: tuple[int, ...]
+    rest_id: int = field(default_factory=new_piece_id)
 
     @property
     def position(self) -> int:
@@ -48,7 +61,16 @@ class FakeSnapshot:
 
     @property
     def nbytes(self) -> int:
-        return self.model.config.state_nbytes(max(self.position, 1))
+        return self.model.config.state_nbytes(self.position)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """As a real engine would share them: one for every 256 tokens of a text, and a rest."""
+        ends = range(_PIECE_TOKENS, self.position + 1, _PIECE_TOKENS)
+        nbytes = self.model.config.state_nbytes
+        block = nbytes(_PIECE_TOKENS) - nbytes(0)
+        blocks = [(self.model.piece_id(self.absorbed[:end]), block) for end in ends]
+        return (*blocks, (self.rest_id, self.nbytes - len(blocks) * block))
 
 
 class FakeState:
@@ -91,6 +113,7 @@ class FakeLM:
     def __init__(self, config: HybridConfig, logits_after: LogitsAfter = hashed_logits) -> None:
         self._config = config
         self._logits_after = logits_after
+        self._piece_ids: dict[tuple[int, ...], int] = {}
         self.calls: list[int] = []  # tokens in each extend, for tests of chunking
 
     @property
@@ -119,6 +142,23 @@ class FakeLM:
     def score(self, tokens: Int32Array) -> Float32Array:
         ids = tuple(check_tokens(tokens, self._config.vocab_size).tolist())
         return np.stack([self._logits_after(ids[: end + 1], self._config.vocab_size) for end in range(len(ids))])
+
+    def piece_id(self, absorbed: tuple[int, ...]) -> int:
+        """Of the piece that ends where absorbed ends."""
+        return self._piece_ids.setdefault(absorbed, new_piece_id())
+
+    def pack(self, snapshot: Snapshot) -> bytearray:
+        if not isinstance(snapshot, FakeSnapshot) or snapshot.model is not self:
+            raise InputError("[state] the snapshot is of another model; pack it with its own")
+        ids = np.asarray(snapshot.absorbed, dtype=np.int32).tobytes()
+        return pack_state("fake", self._config, snapshot.position, [ids])
+
+    def unpack(self, data: bytes | bytearray | memoryview) -> FakeSnapshot:
+        unpacked = unpack_state(data, "fake", self._config)
+        absorbed = tuple(np.frombuffer(unpacked.pieces[0], np.int32).tolist())
+        if len(absorbed) != unpacked.position:
+            raise FormatError(f"[state] expected {unpacked.position} packed ids, got {len(absorbed)}")
+        return FakeSnapshot(model=self, absorbed=absorbed)
 
     def _own(self, state: SequenceState) -> FakeState:
         if not isinstance(state, FakeState) or state.model is not self:

@@ -3,6 +3,7 @@
 // Arrays come in as views and must outlive the engine (engine/native.py holds them). Every forward pass runs without the GIL.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
@@ -17,6 +18,7 @@ namespace mambino {
 namespace {
 
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using ByteView = nb::ndarray<nb::numpy, const uint8_t, nb::ndim<1>>;
 using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Tokens = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -91,6 +93,30 @@ void score(Engine& engine, const Tokens& tokens, Logits out) {
     engine.score(span, data);
 }
 
+// (id, bytes) of each piece of a snapshot's memory.
+std::vector<std::pair<uint64_t, size_t>> pieces(const StateSnapshot& snapshot) {
+    std::vector<std::pair<uint64_t, size_t>> all;
+    for (const PiecePointer& piece : snapshot.pieces()) all.emplace_back(piece->id, piece->bytes.size());
+    return all;
+}
+
+// Views of the pieces' bytes, each keeping its piece alive.
+std::vector<ByteView> piece_bytes(const Engine& engine, const StateSnapshot& snapshot) {
+    check(snapshot.shape == engine.state_shape(), "[state] the snapshot is of another model, or of another type of keys and values");
+    std::vector<ByteView> views;
+    for (const PiecePointer& piece : snapshot.pieces()) {
+        const nb::capsule owner(new PiecePointer(piece), [](void* pointer) noexcept { delete static_cast<PiecePointer*>(pointer); });
+        views.emplace_back(piece->bytes.data(), std::initializer_list<size_t>{piece->bytes.size()}, owner);
+    }
+    return views;
+}
+
+std::unique_ptr<StateSnapshot> snapshot_of(const Engine& engine, int64_t position, const std::vector<Bytes>& pieces) {
+    std::vector<std::span<const uint8_t>> spans;
+    for (const Bytes& piece : pieces) spans.emplace_back(piece.data(), piece.size());
+    return StateSnapshot::of_bytes(engine.state_shape(), position, spans);
+}
+
 // Op -> the instruction set of the kernel that serves it; one entry per weight type for products.
 nb::dict kernel_names(const std::string& isa) {
     const KernelTable table = kernel_table(isa_named(isa));
@@ -147,7 +173,8 @@ NB_MODULE(_native, module) {
 
     nb::class_<StateSnapshot>(module, "Snapshot")
         .def_ro("position", &StateSnapshot::position)
-        .def_prop_ro("nbytes", &StateSnapshot::nbytes);
+        .def_prop_ro("nbytes", &StateSnapshot::nbytes)
+        .def_prop_ro("pieces", pieces);
 
     nb::class_<SequenceState>(module, "SequenceState")
         .def_prop_ro("position", &SequenceState::position)
@@ -162,6 +189,8 @@ NB_MODULE(_native, module) {
         }, "weights"_a, "isa"_a, "threads"_a, "float_activations"_a)
         .def_prop_ro("threads", &Engine::num_threads)
         .def("new_state", &Engine::new_state, "max_tokens"_a)
+        .def("piece_bytes", piece_bytes, "snapshot"_a)
+        .def("snapshot_of", snapshot_of, "position"_a, "pieces"_a)
         .def("extend_many", extend_many, "states"_a, "tokens"_a, "out"_a.noconvert())
         .def("score", score, "tokens"_a, "out"_a.noconvert());
 }

@@ -43,7 +43,8 @@ void convert(const KernelTable&, const float* x, int64_t count, float* out) { st
 }  // namespace
 
 Engine::Engine(Weights weights, Isa isa, int num_threads, bool float_activations)
-    : weights_(std::move(weights)), kernels_(kernel_table(isa)), pool_(num_threads), float_activations_(float_activations) {
+    : weights_(std::move(weights)), kernels_(kernel_table(isa)), pool_(num_threads), float_activations_(float_activations),
+      state_shape_(weights_, float_activations ? 4 : 2) {
     weights_.check_shapes();
     widest_input_ = weights_.hidden;
     for (const Layer& layer : weights_.layers) {

@@ -32,9 +32,8 @@ class Engine {
     const Weights& weights() const { return weights_; }
     const KernelTable& kernels() const { return kernels_; }
     int num_threads() const { return pool_.num_threads(); }
-    std::unique_ptr<SequenceState> new_state(int64_t max_tokens) const {
-        return std::make_unique<SequenceState>(weights_, max_tokens, float_activations_ ? 4 : 2);
-    }
+    const StateShape& state_shape() const { return state_shape_; }
+    std::unique_ptr<SequenceState> new_state(int64_t max_tokens) const { return std::make_unique<SequenceState>(state_shape_, max_tokens); }
 
     // Logits after the last token of each sequence: out [B][vocab]. Ids are checked by the caller.
     // Throws ContextFullError before any state changes.
@@ -75,6 +74,7 @@ class Engine {
     KernelTable kernels_;
     ThreadPool pool_;
     bool float_activations_;
+    StateShape state_shape_;
     std::mutex mutex_;
 
     // Scratch for up to kMaxRows rows, reserved before any state changes.

@@ -1,6 +1,7 @@
 #include "nn/state.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "base/check.h"
@@ -8,84 +9,134 @@
 namespace mambino {
 namespace {
 
-int64_t key_blocks(int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
+struct ShapeOf {
+    SlotShape operator()(const MambaLayer& m) const {
+        return {.conv_size = (m.conv_width - 1) * m.channels(), .ssm_size = m.inner_size() * m.state_size};
+    }
+    SlotShape operator()(const AttentionLayer& m) const { return {.kv_heads = m.kv_heads, .head_dim = m.head_dim}; }
+    SlotShape operator()(const MlpLayer&) const { return {}; }
+};
 
-// Moves a layer's slot, as far as it matters at a position, to or from packed bytes, or counts them.
-// The last block of keys is packed lane by lane: what lies past the position is neither kept nor counted.
-enum class Direction { kToBytes, kFromBytes, kCount };
+uint64_t next_piece_id() {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
+}
 
-class SlotPacker {
+// Moves parts of slots to or from the bytes of a piece, in order.
+enum class Direction { kToBytes, kFromBytes };
+
+class Mover {
   public:
-    SlotPacker(Direction direction, uint8_t* bytes) : direction_(direction), bytes_(bytes) {}
+    Mover(Direction direction, uint8_t* bytes) : direction_(direction), bytes_(bytes) {}
 
-    size_t pack(const LayerState& slot, int64_t position, int64_t kv_nbytes) {
-        auto* recurrent = reinterpret_cast<uint8_t*>(const_cast<float*>(slot.recurrent.data()));
-        move(recurrent, static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float));
-        const int64_t full = position / kKeyBlock, lanes = position % kKeyBlock, block_nbytes = slot.key_block_stride() * kv_nbytes;
-        auto* keys = const_cast<uint8_t*>(slot.keys.data());
-        move(keys, static_cast<size_t>(full * block_nbytes));
-        if (lanes)
-            for (int64_t e = 0; e < slot.value_stride(); ++e)
-                move(keys + full * block_nbytes + e * kKeyBlock * kv_nbytes, static_cast<size_t>(lanes * kv_nbytes));
-        move(const_cast<uint8_t*>(slot.values.data()), static_cast<size_t>(position * slot.value_stride() * kv_nbytes));
-        return at_;
+    void move_recurrent(LayerState& slot) {
+        move(reinterpret_cast<uint8_t*>(slot.recurrent.data()), static_cast<size_t>(slot.recurrent_size()) * sizeof(float));
+    }
+
+    // Keys and values of tokens [begin, end); begin is a multiple of kKeyBlock. A last block of keys that is not full is
+    // moved lane by lane: what lies past end is neither kept nor counted.
+    void move_tokens(LayerState& slot, int64_t begin, int64_t end, int64_t kv_nbytes) {
+        const int64_t full = end / kKeyBlock, lanes = end % kKeyBlock, block_nbytes = slot.key_block_stride() * kv_nbytes;
+        uint8_t* keys = slot.keys.data();
+        move(keys + begin / kKeyBlock * block_nbytes, static_cast<size_t>((full - begin / kKeyBlock) * block_nbytes));
+        for (int64_t e = 0; lanes && e < slot.value_stride(); ++e)
+            move(keys + full * block_nbytes + e * kKeyBlock * kv_nbytes, static_cast<size_t>(lanes * kv_nbytes));
+        const int64_t token_nbytes = slot.value_stride() * kv_nbytes;
+        move(slot.values.data() + begin * token_nbytes, static_cast<size_t>((end - begin) * token_nbytes));
     }
 
   private:
     void move(uint8_t* part, size_t nbytes) {
-        if (nbytes && direction_ == Direction::kToBytes) std::memcpy(bytes_ + at_, part, nbytes);
-        if (nbytes && direction_ == Direction::kFromBytes) std::memcpy(part, bytes_ + at_, nbytes);
-        at_ += nbytes;
+        if (nbytes == 0) return;
+        if (direction_ == Direction::kToBytes) std::memcpy(bytes_, part, nbytes);
+        else std::memcpy(part, bytes_, nbytes);
+        bytes_ += nbytes;
     }
 
     Direction direction_;
     uint8_t* bytes_;
-    size_t at_ = 0;
 };
 
-size_t used_nbytes(const LayerState& slot, int64_t position, int64_t kv_nbytes) {
-    return SlotPacker(Direction::kCount, nullptr).pack(slot, position, kv_nbytes);
+void move_block(Mover mover, std::vector<LayerState>& slots, int64_t block, int64_t kv_nbytes) {
+    for (LayerState& slot : slots) mover.move_tokens(slot, block * kPieceTokens, (block + 1) * kPieceTokens, kv_nbytes);
 }
 
-struct Allocate {
-    LayerState& slot;
-    int64_t max_tokens, kv_nbytes;
+void move_rest(Mover mover, std::vector<LayerState>& slots, int64_t position, int64_t kv_nbytes) {
+    for (LayerState& slot : slots) {
+        mover.move_recurrent(slot);
+        mover.move_tokens(slot, position / kPieceTokens * kPieceTokens, position, kv_nbytes);
+    }
+}
 
-    void operator()(const MambaLayer& m) const {
-        slot.conv_size = (m.conv_width - 1) * m.channels();
-        slot.ssm_size = m.inner_size() * m.state_size;
-        std::fill_n(slot.recurrent.reserve(slot.conv_size + slot.ssm_size), slot.conv_size + slot.ssm_size, 0.0f);
-    }
-    void operator()(const AttentionLayer& m) const {
-        slot.kv_heads = m.kv_heads, slot.head_dim = m.head_dim;
-        slot.keys.reserve(key_blocks(max_tokens) * slot.key_block_stride() * kv_nbytes);
-        slot.values.reserve(max_tokens * slot.value_stride() * kv_nbytes);
-    }
-    void operator()(const MlpLayer&) const {}
-};
+size_t rest_nbytes(const StateShape& shape, int64_t position) {
+    return shape.recurrent_nbytes() + static_cast<size_t>(position % kPieceTokens) * shape.token_nbytes();
+}
+
+// Only read, though the interface of Mover is for both directions.
+uint8_t* bytes_of(const Piece& piece) { return const_cast<uint8_t*>(piece.bytes.data()); }
 
 }  // namespace
 
-size_t StateSnapshot::nbytes() const {
+StateShape::StateShape(const Weights& weights, int64_t kv_nbytes) : kv_nbytes(kv_nbytes) {
+    for (const Layer& layer : weights.layers) slots.push_back(std::visit(ShapeOf{}, layer.mixer));
+}
+
+size_t StateShape::recurrent_nbytes() const {
     size_t total = 0;
-    for (const auto& layer : layers) total += layer.size();
+    for (const SlotShape& slot : slots) total += static_cast<size_t>(slot.recurrent_size()) * sizeof(float);
     return total;
 }
 
-SequenceState::SequenceState(const Weights& weights, int64_t max_tokens, int64_t kv_nbytes)
-    : max_tokens_(max_tokens), kv_nbytes_(kv_nbytes) {
+size_t StateShape::token_nbytes() const {
+    size_t total = 0;
+    for (const SlotShape& slot : slots) total += static_cast<size_t>(2 * slot.value_stride() * kv_nbytes);
+    return total;
+}
+
+Piece::Piece(size_t nbytes) : id(next_piece_id()), bytes(nbytes) {}
+
+std::unique_ptr<StateSnapshot> StateSnapshot::of_bytes(StateShape shape, int64_t position,
+                                                       std::span<const std::span<const uint8_t>> pieces) {
+    check(position >= 0 && position / kPieceTokens == static_cast<int64_t>(pieces.size()) - 1, "[state] ", pieces.size(),
+          " pieces cannot hold ", position, " tokens");
+    auto snapshot = std::make_unique<StateSnapshot>(StateSnapshot{std::move(shape), position, {}, nullptr});
+    for (size_t i = 0; i < pieces.size(); ++i) {
+        const bool is_rest = i + 1 == pieces.size();
+        const size_t expected = is_rest ? rest_nbytes(snapshot->shape, position) : kPieceTokens * snapshot->shape.token_nbytes();
+        check(pieces[i].size() == expected, "[state] piece ", i, ": expected ", expected, " bytes, got ", pieces[i].size());
+        const auto piece = std::make_shared<Piece>(expected);
+        std::copy(pieces[i].begin(), pieces[i].end(), piece->bytes.begin());
+        if (is_rest) snapshot->rest = piece;
+        else snapshot->blocks.push_back(piece);
+    }
+    return snapshot;
+}
+
+std::vector<PiecePointer> StateSnapshot::pieces() const {
+    std::vector<PiecePointer> all = blocks;
+    all.push_back(rest);
+    return all;
+}
+
+size_t StateSnapshot::nbytes() const {
+    size_t total = rest->bytes.size();
+    for (const PiecePointer& block : blocks) total += block->bytes.size();
+    return total;
+}
+
+SequenceState::SequenceState(const StateShape& shape, int64_t max_tokens) : shape_(shape), max_tokens_(max_tokens) {
     check(max_tokens >= 1 && max_tokens <= (int64_t{1} << 31), "[state] max_tokens: expected 1 to 2^31, got ", max_tokens);
-    layers_.resize(weights.layers.size());
-    for (size_t i = 0; i < layers_.size(); ++i) std::visit(Allocate{layers_[i], max_tokens, kv_nbytes}, weights.layers[i].mixer);
+    const int64_t key_blocks = (max_tokens + kKeyBlock - 1) / kKeyBlock;
+    for (const SlotShape& sizes : shape.slots) {
+        LayerState& slot = layers_.emplace_back(LayerState{sizes, {}, {}, {}});
+        std::fill_n(slot.recurrent.reserve(slot.recurrent_size()), slot.recurrent_size(), 0.0f);
+        slot.keys.reserve(key_blocks * slot.key_block_stride() * shape.kv_nbytes);
+        slot.values.reserve(max_tokens * slot.value_stride() * shape.kv_nbytes);
+    }
 }
 
 size_t SequenceState::nbytes() const {
-    size_t total = 0;
-    for (const LayerState& slot : layers_) {
-        total += static_cast<size_t>(slot.conv_size + slot.ssm_size) * sizeof(float);
-        total += static_cast<size_t>(2 * max_tokens_ * slot.value_stride() * kv_nbytes_);
-    }
-    return total;
+    return shape_.recurrent_nbytes() + static_cast<size_t>(max_tokens_) * shape_.token_nbytes();
 }
 
 void SequenceState::check_room(int64_t count) const {
@@ -94,27 +145,44 @@ void SequenceState::check_room(int64_t count) const {
                                       " are used; shorten the text or open a larger context"));
 }
 
-std::unique_ptr<StateSnapshot> SequenceState::snapshot() const {
-    auto copy = std::make_unique<StateSnapshot>();
-    copy->position = position_;
-    for (const LayerState& slot : layers_) {
-        auto& bytes = copy->layers.emplace_back(used_nbytes(slot, position_, kv_nbytes_));
-        SlotPacker(Direction::kToBytes, bytes.data()).pack(slot, position_, kv_nbytes_);
+void SequenceState::advance(int64_t count) {
+    position_ += count;
+    rest_.reset();
+}
+
+std::unique_ptr<StateSnapshot> SequenceState::snapshot() {
+    auto copy = std::make_unique<StateSnapshot>(StateSnapshot{shape_, position_, {}, rest_.lock()});
+    blocks_.resize(position_ / kPieceTokens);
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+        PiecePointer shared = blocks_[i].lock();
+        if (!shared) {
+            const auto piece = std::make_shared<Piece>(kPieceTokens * shape_.token_nbytes());
+            move_block({Direction::kToBytes, piece->bytes.data()}, layers_, static_cast<int64_t>(i), shape_.kv_nbytes);
+            blocks_[i] = shared = piece;
+        }
+        copy->blocks.push_back(std::move(shared));
+    }
+    if (!copy->rest) {
+        const auto piece = std::make_shared<Piece>(rest_nbytes(shape_, position_));
+        move_rest({Direction::kToBytes, piece->bytes.data()}, layers_, position_, shape_.kv_nbytes);
+        rest_ = copy->rest = piece;
     }
     return copy;
 }
 
 void SequenceState::restore(const StateSnapshot& snapshot) {
-    check(snapshot.layers.size() == layers_.size(), "[state] the snapshot is of another model: it has ", snapshot.layers.size(),
-          " layers, this state has ", layers_.size());
+    check(snapshot.shape == shape_, "[state] the snapshot is of another model, or of another type of keys and values");
     check(snapshot.position <= max_tokens_, "[state] the snapshot holds ", snapshot.position, " tokens, this state has room for ",
           max_tokens_);
-    for (size_t i = 0; i < layers_.size(); ++i)
-        check(snapshot.layers[i].size() == used_nbytes(layers_[i], snapshot.position, kv_nbytes_),
-              "[state] the snapshot is of another model: layer ", i, " differs in size");
-    for (size_t i = 0; i < layers_.size(); ++i)
-        SlotPacker(Direction::kFromBytes, const_cast<uint8_t*>(snapshot.layers[i].data())).pack(layers_[i], snapshot.position, kv_nbytes_);
+    blocks_.resize(snapshot.blocks.size());
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+        if (blocks_[i].lock() == snapshot.blocks[i]) continue;
+        move_block({Direction::kFromBytes, bytes_of(*snapshot.blocks[i])}, layers_, static_cast<int64_t>(i), shape_.kv_nbytes);
+        blocks_[i] = snapshot.blocks[i];
+    }
+    move_rest({Direction::kFromBytes, bytes_of(*snapshot.rest)}, layers_, snapshot.position, shape_.kv_nbytes);
     position_ = snapshot.position;
+    rest_ = snapshot.rest;
 }
 
 }  // namespace mambino

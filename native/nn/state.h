@@ -1,4 +1,4 @@
-// What a model remembers of one sequence: one slot per layer, and frozen copies of it.
+// What a model remembers of one sequence: one slot per layer, and frozen copies of it that share memory.
 //
 // Mamba slots are float32 and constant in size; attention slots are keys and values in float16 (or float32, for the float
 // path), reserved for max_tokens and touched only as they fill. Layouts are those of kernels/table.h.
@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/aligned.h"
@@ -13,35 +14,68 @@
 
 namespace mambino {
 
-struct LayerState {
-    // Mamba: conv [conv_width - 1][channels], then ssm [H][P][N].
-    AlignedBuffer<float> recurrent;
+// Sizes of one layer's slot, in elements; all 0 for an MLP. conv: [conv_width - 1][channels], ssm: [H][P][N].
+struct SlotShape {
     int64_t conv_size = 0, ssm_size = 0;
-    // Attention: keys [blocks][kv_heads][head_dim][kKeyBlock], values [max_tokens][kv_heads * head_dim].
-    AlignedBuffer<uint8_t> keys, values;
     int64_t kv_heads = 0, head_dim = 0;
+
+    int64_t recurrent_size() const { return conv_size + ssm_size; }
+    int64_t value_stride() const { return kv_heads * head_dim; }
+    int64_t key_block_stride() const { return value_stride() * kKeyBlock; }
+    bool operator==(const SlotShape&) const = default;
+};
+
+// Sizes of every slot; states and snapshots of equal shape fit each other. kv_nbytes: of one key or value element, 2 or 4.
+struct StateShape {
+    std::vector<SlotShape> slots;
+    int64_t kv_nbytes;
+
+    StateShape(const Weights& weights, int64_t kv_nbytes);
+    size_t recurrent_nbytes() const;
+    size_t token_nbytes() const;  // keys and values of one token, all layers
+    bool operator==(const StateShape&) const = default;
+};
+
+struct LayerState : SlotShape {
+    AlignedBuffer<float> recurrent;       // conv, then ssm
+    AlignedBuffer<uint8_t> keys, values;  // [blocks][kv_heads][head_dim][kKeyBlock], [max_tokens][kv_heads * head_dim]
 
     float* conv() { return recurrent.data(); }
     float* ssm() { return recurrent.data() + conv_size; }
-    int64_t key_block_stride() const { return kv_heads * head_dim * kKeyBlock; }
-    int64_t value_stride() const { return kv_heads * head_dim; }
     template <class Element>
     Element* keys_as() { return reinterpret_cast<Element*>(keys.data()); }
     template <class Element>
     Element* values_as() { return reinterpret_cast<Element*>(values.data()); }
 };
 
-// Immutable. Holds the recurrent state and the keys and values of position tokens.
+// Immutable bytes that snapshots share. id is unique for the life of the process.
+struct Piece {
+    uint64_t id;
+    std::vector<uint8_t> bytes;
+
+    explicit Piece(size_t nbytes);
+};
+using PiecePointer = std::shared_ptr<const Piece>;
+
+constexpr int64_t kPieceTokens = 256;  // tokens of a shared piece of keys and values
+
+// Immutable: keys and values of every kPieceTokens tokens, and the rest: the recurrent state with the keys and values of
+// the last position % kPieceTokens tokens.
 struct StateSnapshot {
+    StateShape shape;
     int64_t position;
-    std::vector<std::vector<uint8_t>> layers;
+    std::vector<PiecePointer> blocks;
+    PiecePointer rest;
+
+    // From copies of all pieces' bytes, rest last. Throws Error if their number or sizes are not those of position tokens.
+    static std::unique_ptr<StateSnapshot> of_bytes(StateShape shape, int64_t position, std::span<const std::span<const uint8_t>> pieces);
+    std::vector<PiecePointer> pieces() const;
     size_t nbytes() const;
 };
 
 class SequenceState {
   public:
-    // kv_nbytes: of one stored key or value element, 2 or 4.
-    SequenceState(const Weights& weights, int64_t max_tokens, int64_t kv_nbytes);
+    SequenceState(const StateShape& shape, int64_t max_tokens);
     SequenceState(const SequenceState&) = delete;
     SequenceState& operator=(const SequenceState&) = delete;
 
@@ -52,15 +86,20 @@ class SequenceState {
 
     // Throws ContextFullError if count more tokens do not fit.
     void check_room(int64_t count) const;
-    void advance(int64_t count) { position_ += count; }
+    void advance(int64_t count);
 
-    std::unique_ptr<StateSnapshot> snapshot() const;
-    // Throws Error, before changing anything, if the snapshot is of another model or does not fit.
+    // Copies only what no living snapshot of the same tokens holds.
+    std::unique_ptr<StateSnapshot> snapshot();
+    // Copies only what differs. Throws Error, before changing anything, if the snapshot is of another model or does not fit.
     void restore(const StateSnapshot& snapshot);
 
   private:
-    int64_t position_ = 0, max_tokens_, kv_nbytes_;
+    StateShape shape_;
+    int64_t position_ = 0, max_tokens_;
     std::vector<LayerState> layers_;
+    // Pieces that hold what this state holds, as long as a snapshot keeps them alive; rest_ only at this position.
+    std::vector<std::weak_ptr<const Piece>> blocks_;
+    std::weak_ptr<const Piece> rest_;
 };
 
 }  // namespace mambino

@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = 'b54d5f7ae42fcc4f'
+BUILD_ID: str = '825b590a539925ef'
 
 class NativeError(Exception):
     pass
@@ -38,6 +38,9 @@ class Snapshot:
     @property
     def nbytes(self) -> int: ...
 
+    @property
+    def pieces(self) -> list[tuple[int, int]]: ...
+
 class SequenceState:
     @property
     def position(self) -> int: ...
@@ -59,6 +62,10 @@ class Engine:
     def threads(self) -> int: ...
 
     def new_state(self, max_tokens: int) -> SequenceState: ...
+
+    def piece_bytes(self, snapshot: Snapshot) -> list[Annotated[NDArray[numpy.uint8], dict(shape=(None,), writable=False)]]: ...
+
+    def snapshot_of(self, position: int, pieces: Sequence[Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]]) -> Snapshot: ...
 
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)]], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...
 

@@ -7,7 +7,7 @@ No tokenizer, no sampling, no text here.
 Seven laws, tested for every implementation in tests/contract/:
   split      extending by a then b agrees with extending by a+b, for every cut, within a named tolerance
   batch      extend_many agrees with the loop over extend, within the same tolerance
-  snapshot   restore, then extend: bitwise the same as without the detour
+  snapshot   restore, then extend: bitwise the same as without the detour; so also through pack and unpack
   isolation  two states interleaved: bitwise equal to each alone
   repeat     same input, same threads: bitwise the same
   account    position counts tokens; ContextFull is raised before the state changes
@@ -15,6 +15,7 @@ Seven laws, tested for every implementation in tests/contract/:
 There is no trim: recurrent state cannot be cut back. Go back by restoring a snapshot.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -28,6 +29,10 @@ Int32Array = NDArray[np.int32]
 Float32Array = NDArray[np.float32]
 
 
+Piece = tuple[int, int]
+_piece_ids = itertools.count(1 << 62)  # above those of the compiled engine, which counts for itself
+
+
 class Snapshot(Protocol):
     """A frozen copy of a state, all layers; restorable into any state of the same model that is large enough."""
 
@@ -35,6 +40,14 @@ class Snapshot(Protocol):
     def position(self) -> int: ...
     @property
     def nbytes(self) -> int: ...
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """(id, nbytes) of each piece of memory; nbytes is their sum.
+
+        Ids are unique for the life of the process. Snapshots of a common beginning may share pieces: equal ids are the
+        same memory, so a set of snapshots costs the sum over distinct ids.
+        """
+        ...
 
 
 class SequenceState(Protocol):
@@ -56,7 +69,10 @@ class SequenceState(Protocol):
         ...
 
     def snapshot(self) -> Snapshot:
-        """Copy the state; costs the recurrent state plus the keys and values of position tokens."""
+        """Freeze the state as it is now.
+
+        Costs the recurrent state plus the keys and values of position tokens, less what it shares with other snapshots.
+        """
         ...
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -97,6 +113,25 @@ class LanguageModel(Protocol):
         Shapes     (T,) -> (T, V); row t predicts token t+1
         """
         ...
+
+    def pack(self, snapshot: Snapshot) -> bytes | bytearray:
+        """The snapshot as bytes that unpack of the same model and backend understands, in another process too.
+
+        Raises     InputError if it is another model's
+        """
+        ...
+
+    def unpack(self, data: bytes | bytearray | memoryview) -> Snapshot:
+        """The snapshot again, in memory of its own.
+
+        Raises     FormatError for bytes that are damaged, cut short, or of another model, backend or version
+        """
+        ...
+
+
+def new_piece_id() -> int:
+    """An id for Snapshot.pieces that nothing else in this process has."""
+    return next(_piece_ids)
 
 
 def check_tokens(tokens: Int32Array, vocab_size: int) -> Int32Array:

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from fake_lm import FakeLM
 from mambino.config import HybridConfig
 from mambino.formats.names import rows
 from mambino.lm import LanguageModel
@@ -47,6 +48,7 @@ def build_native(config: HybridConfig, isa: str, activations: str) -> LanguageMo
 
 
 IMPLEMENTATIONS = {
+    "fake": Implementation(build=FakeLM, tolerance=1e-9, kv_bytes=2),
     # float32 rounding of logits of order ten, other order of summation
     "native": Implementation(
         build=partial(build_native, isa="best", activations="int8"),

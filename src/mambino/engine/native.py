@@ -15,8 +15,9 @@ import numpy as np
 from mambino import _native
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
 from mambino.errors import ContextFull, FormatError, InputError, Unsupported
+from mambino.formats.packed_state import pack_state, unpack_state
 from mambino.formats.tensor import Tensor
-from mambino.lm import Float32Array, Int32Array, SequenceState, Snapshot, check_tokens
+from mambino.lm import Float32Array, Int32Array, Piece, SequenceState, Snapshot, check_tokens
 from mambino.quant.encode import encode
 from mambino.quant.types import TYPES
 
@@ -27,7 +28,7 @@ MAX_THREADS = 256
 
 
 class NativeSnapshot:
-    """A frozen copy of a NativeState."""
+    """A frozen copy of a NativeState, in pieces that snapshots of the same tokens share."""
 
     __slots__ = ("_handle",)
 
@@ -41,6 +42,10 @@ class NativeSnapshot:
     @property
     def nbytes(self) -> int:
         return self._handle.nbytes
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return tuple(self._handle.pieces)
 
 
 class NativeState:
@@ -98,6 +103,7 @@ class NativeLM:
         if activations not in ("int8", "float32"):
             raise InputError(f"[engine] activations: expected int8 or float32, got {activations!r}")
         self._config = config
+        self._layout = "native f16" if activations == "int8" else "native f32"  # of a packed state
         self._arrays: list[object] = []  # what the engine's views point into
         with _translated_errors():
             weights = _Assembly(config, tensors, self._arrays).weights()
@@ -141,6 +147,21 @@ class NativeLM:
         with _translated_errors():
             self._engine.score(checked, logits)
         return logits
+
+    def pack(self, snapshot: Snapshot) -> bytearray:
+        if not isinstance(snapshot, NativeSnapshot):
+            raise InputError(f"[state] expected a snapshot of this engine, got {type(snapshot).__name__}")
+        with _translated_errors():
+            pieces = [piece.data for piece in self._engine.piece_bytes(snapshot._handle)]
+        return pack_state(self._layout, self._config, snapshot.position, pieces)
+
+    def unpack(self, data: bytes | bytearray | memoryview) -> NativeSnapshot:
+        unpacked = unpack_state(data, self._layout, self._config)
+        pieces = [np.frombuffer(piece, np.uint8) for piece in unpacked.pieces]
+        try:
+            return NativeSnapshot(self._engine.snapshot_of(unpacked.position, pieces))
+        except _native.NativeError as error:
+            raise FormatError(f"{error}; make the state again with this model") from None
 
     def _handle_of(self, state: SequenceState) -> _native.SequenceState:
         if not isinstance(state, NativeState) or state._model is not self:

@@ -4,7 +4,7 @@ Knows the config and the shapes, never the maths. Start at HybridState; a slot's
 and committed by the model once every layer has succeeded, so that a failed pass leaves the state as it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mambino.config import AttentionSpec, HybridConfig, LayerSpec, MambaSpec, MlpSpec
 from mambino.errors import InputError
-from mambino.lm import Snapshot
+from mambino.lm import Piece, Snapshot, new_piece_id
 from mambino.model.precision import working_dtype
 
 # Letters: W-1 conv history, C conv channels, H heads, P head size, N state size, K kv heads, S tokens, E head size.
@@ -94,11 +94,32 @@ class HybridSnapshot:
     config: HybridConfig
     dtype: torch.dtype
     position: int
-    slots: tuple[tuple[Tensor, ...], ...]
+    slots: tuple[tuple[Tensor, ...], ...]  # on any device
+    id: int = field(default_factory=new_piece_id)
 
     @property
     def nbytes(self) -> int:
         return sum(tensor.nbytes for slot in self.slots for tensor in slot)
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """One piece: snapshots of this backend share nothing."""
+        return ((self.id, self.nbytes),)
+
+
+def slot_shapes(layer: LayerSpec, position: int, dtype: torch.dtype) -> tuple[tuple[tuple[int, ...], torch.dtype], ...]:
+    """Shape and dtype of each tensor of this layer in a HybridSnapshot of a model of dtype."""
+    match layer:
+        case MambaSpec():
+            working = working_dtype(dtype)
+            conv, ssm = (layer.conv_kernel - 1, layer.conv_size), (layer.num_heads, layer.head_dim, layer.state_size)
+            return (conv, working), (ssm, working)
+        case AttentionSpec():
+            return 2 * (((layer.num_kv_heads, position, layer.head_dim), dtype),)
+        case MlpSpec():
+            return ()
+        case _:
+            assert_never(layer)
 
 
 class HybridState:

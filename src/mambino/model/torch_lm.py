@@ -3,17 +3,19 @@
 Training calls HybridLM directly; a TorchLM around the same module sees every update. Start at TorchLM.extend_many.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from mambino.config import HybridConfig
-from mambino.errors import InputError
+from mambino.errors import FormatError, InputError
+from mambino.formats.packed_state import pack_state, unpack_state
 from mambino.formats.tensor import Tensor
-from mambino.lm import Float32Array, Int32Array, SequenceState, check_room, check_tokens
+from mambino.lm import Float32Array, Int32Array, SequenceState, Snapshot, check_room, check_tokens
 from mambino.model.hybrid import HybridLM
-from mambino.model.state import HybridState
+from mambino.model.state import HybridSnapshot, HybridState, slot_shapes
 from mambino.model.weights import load_weights
 
 _PASS_TOKENS = 512  # tokens a row and pass; bounds the memory of a long prompt
@@ -90,6 +92,34 @@ class TorchLM:
             logits[begin : begin + piece.size] = _as_float32(self.model(self._padded([piece]), states=[state])[0])
         return logits
 
+    def pack(self, snapshot: Snapshot) -> bytearray:
+        """See LanguageModel.pack. A piece is one tensor."""
+        mine = (self.config, self.model.dtype)
+        if not isinstance(snapshot, HybridSnapshot) or (snapshot.config, snapshot.dtype) != mine:
+            raise InputError("[state] the snapshot is of another model; pack it with its own")
+        pieces = [_bytes_of(tensor) for slot in snapshot.slots for tensor in slot]
+        return pack_state(self._layout, self.config, snapshot.position, pieces)
+
+    def unpack(self, data: bytes | bytearray | memoryview) -> HybridSnapshot:
+        """See LanguageModel.unpack."""
+        unpacked = unpack_state(data, self._layout, self.config)
+        shapes = [slot_shapes(layer, unpacked.position, self.model.dtype) for layer in self.config.layers]
+        if [len(piece) for piece in unpacked.pieces] != [_nbytes(*one) for slot in shapes for one in slot]:
+            raise FormatError(f"[state] these pieces do not hold {unpacked.position} tokens; make the state again")
+        pieces = iter(unpacked.pieces)
+        slots = tuple(tuple(self._tensor_of(next(pieces), *one) for one in slot) for slot in shapes)
+        return HybridSnapshot(config=self.config, dtype=self.model.dtype, position=unpacked.position, slots=slots)
+
+    @property
+    def _layout(self) -> str:
+        return f"torch {self.model.dtype}"
+
+    def _tensor_of(self, piece: memoryview, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        tensor = torch.empty(shape, dtype=dtype)
+        if tensor.numel():
+            tensor.flatten().view(torch.uint8).numpy()[:] = np.frombuffer(piece, np.uint8)
+        return tensor.to(self.model.device)
+
     def _own(self, states: Sequence[SequenceState]) -> list[HybridState]:
         own: list[HybridState] = []
         for state in states:
@@ -106,6 +136,14 @@ class TorchLM:
         for row, piece in enumerate(pieces):
             tokens_BT[row, : piece.size] = piece
         return torch.from_numpy(tokens_BT).to(self.model.device)
+
+
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    return tensor.contiguous().flatten().view(torch.uint8).cpu().numpy().data
+
+
+def _nbytes(shape: tuple[int, ...], dtype: torch.dtype) -> int:
+    return math.prod(shape) * dtype.itemsize
 
 
 def _as_float32(logits: torch.Tensor) -> Float32Array:

@@ -18,6 +18,7 @@ from mambino.train.data import Batch, Documents, MixedBatches
 from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
 from mambino.train.metrics import held_out_loss
 from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
+from mambino.train.report import plot_loss
 
 pytestmark = pytest.mark.torch
 
@@ -54,11 +55,11 @@ class _Stop:
     def __init__(self, loss: LossFunction, steps: int) -> None:
         self._loss, self._steps, self._done = loss, steps, 0
 
-    def __call__(self, model: HybridLM, batch: Batch) -> Tensor:
+    def __call__(self, model: HybridLM, batch: Batch, step: int) -> Tensor:
         if self._done == self._steps:
             raise KeyboardInterrupt
         self._done += 1
-        return self._loss(model, batch)
+        return self._loss(model, batch, step)
 
 
 def weights(model: HybridLM) -> dict[str, Tensor]:
@@ -105,9 +106,9 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(
     run = Run(tiny_config)
     plain, seen = language_loss(), list[dict[str, Tensor]]()
 
-    def spoiled(model: HybridLM, batch: Batch) -> Tensor:
+    def spoiled(model: HybridLM, batch: Batch, step: int) -> Tensor:
         seen.append(weights(model))
-        loss = plain(model, batch)
+        loss = plain(model, batch, step)
         return loss * float("nan") if len(seen) == 4 else loss
 
     with pytest.raises(TrainingError, match=r"step 3: expected a finite loss.*latest\.pt"):
@@ -117,6 +118,84 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(
     assert progress.step == 3
     for name, value in weights(saved.model).items():
         assert torch.equal(value, seen[-1][name]), name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 GB"),
+    ],
+)
+def test_running_out_of_memory_leaves_the_last_whole_step(
+    error: Exception, tiny_config: HybridConfig, tmp_path: Path
+) -> None:
+    plain = language_loss(1e-4)
+
+    def hungry(model: HybridLM, batch: Batch, step: int) -> Tensor:
+        if step == 3:
+            raise error
+        return plain(model, batch, step)
+
+    run, settings = Run(tiny_config), LoopSettings(save_every_s=1e9)
+    with pytest.raises(TrainingError, match=r"out of memory .*last whole step is saved: continue with accumulate=2"):
+        train(
+            run.model, run.optimizer, SCHEDULE, run.batches, hungry,
+            folder=tmp_path / "cut", settings=settings, progress_to=io.StringIO(),
+        )  # fmt: skip
+    resumed, straight = Run(tiny_config), Run(tiny_config)
+    resumed.to(tmp_path / "cut", SCHEDULE.total_steps)
+    straight.to(tmp_path / "straight", SCHEDULE.total_steps)
+    for name, value in weights(resumed.model).items():
+        assert torch.equal(value, weights(straight.model)[name]), name
+
+
+def test_other_faults_are_not_called_memory(tiny_config: HybridConfig, tmp_path: Path) -> None:
+    def broken(model: HybridLM, batch: Batch, step: int) -> Tensor:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        Run(tiny_config).to(tmp_path, SCHEDULE.total_steps, broken)
+
+
+def gradients(config: HybridConfig, accumulate: int, recompute: bool) -> dict[str, Tensor]:
+    run = Run(config)
+    model = run.model.double()
+    model.recompute = recompute
+    batch = run.batches.batch(0)
+    for part in batch.split(accumulate):
+        (language_loss()(model, part, 0) * (part.num_targets / batch.num_targets)).backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+@pytest.mark.parametrize(("accumulate", "recompute"), [(2, False), (9, False), (1, True), (2, True)])
+def test_saving_memory_changes_no_gradient(tiny_config: HybridConfig, accumulate: int, recompute: bool) -> None:
+    plain, saving = gradients(tiny_config, 1, False), gradients(tiny_config, accumulate, recompute)
+    for name, value in plain.items():
+        assert torch.allclose(saving[name], value, rtol=0, atol=1e-6), name  # token losses are float32
+
+
+def test_bfloat16_products_train_nearly_as_well(tiny_config: HybridConfig, tmp_path: Path) -> None:
+    losses = []
+    for autocast in (False, True):
+        run, settings = Run(tiny_config), LoopSettings(autocast=autocast, log_every_steps=5)
+        folder = tmp_path / str(autocast)
+        train(
+            run.model, run.optimizer, SCHEDULE, run.batches, language_loss(),
+            folder=folder, settings=settings, progress_to=io.StringIO(),
+        )  # fmt: skip
+        losses.append([json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()])
+        assert all(parameter.dtype == torch.float32 for parameter in run.model.parameters())
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_the_log_becomes_a_picture(tiny_config: HybridConfig, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    Run(tiny_config).to(tmp_path, SCHEDULE.total_steps)
+    plot_loss(tmp_path / "log.jsonl", tmp_path / "loss.png")
+    assert (tmp_path / "loss.png").stat().st_size > 5_000
 
 
 def test_packed_documents_train_as_they_would_apart(tiny_config: HybridConfig) -> None:

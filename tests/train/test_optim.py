@@ -8,6 +8,7 @@ import torch
 from mambino.config import HybridConfig
 from mambino.model.hybrid import HybridLM
 from mambino.train.optim import (
+    Cosine,
     Optimizer,
     OptimSettings,
     WarmupStableDecay,
@@ -89,3 +90,12 @@ def test_warmup_stable_decay_rises_holds_and_falls_to_nearly_zero() -> None:
     assert 0.0 < scales[-1] < 0.1
     assert schedule.decay_progress(9) == 0.0
     assert 0.0 < schedule.decay_progress(11) < schedule.decay_progress(19) < 1.0
+
+
+def test_cosine_warms_up_and_falls_to_its_floor() -> None:
+    schedule = Cosine(warmup_steps=4, decay_steps=10, floor=0.1)
+    scales = [schedule.scale(step) for step in range(schedule.total_steps)]
+    assert scales[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert scales[-1] == pytest.approx(0.1)
+    assert scales[8] == pytest.approx(0.55)
+    assert all(later < earlier for earlier, later in itertools.pairwise(scales[3:]))

@@ -71,7 +71,7 @@ def plot_importance(folder: Path, importance: Importance) -> Path:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise Unsupported("[compress] plots need matplotlib: pip install 'mambino[plot]'") from error
+        raise Unsupported("[compress] plots need matplotlib: pip install 'mambino[train]'") from error
     figure = Figure(figsize=(12, 7), layout="constrained")
     axes = figure.subplots(2, 3).flat
     panels = {

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from mambino.config import AttentionSpec, HybridConfig, LayerSpec, MambaSpec
 from mambino.errors import InputError
@@ -52,7 +53,10 @@ class HybridLM(nn.Module):
     """Token ids to logits for any list of layer specs.
 
     Matrices are held in dtype; norms, conv and per-head parameters in float32 (float64 if dtype is).
+    recompute = True makes training keep only what passes between layers, and compute the rest a second time.
     """
+
+    recompute = False
 
     def __init__(
         self,
@@ -124,7 +128,10 @@ class HybridLM(nn.Module):
         span = self._span(tokens_BT, resets, states, lengths)
         h_BTD: Tensor = self.embeddings(tokens_BT)
         for index, block in enumerate(self.layers):
-            h_BTD = block(h_BTD, span, [state.slots[index] for state in states])
+            if self.recompute and torch.is_grad_enabled() and not states:
+                h_BTD = checkpoint(block, h_BTD, span, use_reentrant=False)
+            else:
+                h_BTD = block(h_BTD, span, [state.slots[index] for state in states])
         for state, length in zip(states, span.lengths, strict=True):
             state.commit(length)
         normed: Tensor = self.norm_f(h_BTD)

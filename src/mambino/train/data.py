@@ -7,6 +7,7 @@ batches. Knows nothing of models. Start at MixedBatches.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,18 @@ class Batch:
     @property
     def num_targets(self) -> int:
         return int((self.targets_BT != IGNORED).sum())
+
+    def split(self, count: int) -> "list[Batch]":
+        """The rows in up to count parts of about equal size."""
+        bounds = np.linspace(0, len(self.tokens_BT), min(count, len(self.tokens_BT)) + 1).round().astype(int)
+        return [
+            Batch(
+                tokens_BT=self.tokens_BT[start:end],
+                targets_BT=self.targets_BT[start:end],
+                resets_BT=self.resets_BT[start:end],
+            )
+            for start, end in pairwise(bounds)
+        ]
 
 
 def pack(lengths: Sequence[int], row_size: int) -> list[list[int]]:

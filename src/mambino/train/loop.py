@@ -3,59 +3,68 @@
 Start at train. A run lives in a folder: latest.pt (exact resume), log.jsonl (one line a report).
 """
 
-import json
 import math
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import torch
 from torch import Tensor, nn
 
-from mambino.errors import TrainingError
+from mambino.errors import InputError, TrainingError
 from mambino.model.hybrid import HybridLM
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
 from mambino.train.data import Batch, MixedBatches
 from mambino.train.loss import next_token_loss
 from mambino.train.metrics import Throughput
-from mambino.train.optim import Optimizer, WarmupStableDecay
+from mambino.train.optim import Optimizer, Schedule
+from mambino.train.report import Report, RunLog
 
-LossFunction = Callable[[HybridLM, Batch], Tensor]
+
+class LossFunction(Protocol):
+    """The loss of a batch at a step: a mean over its targets. The same arguments give the same loss."""
+
+    def __call__(self, model: HybridLM, batch: Batch, step: int) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopSettings:
-    """clip_norm bounds the global gradient norm. Steps and seconds between reports and saves."""
+    """clip_norm bounds the global gradient norm. Steps and seconds between reports and saves.
+
+    accumulate splits every batch into that many passes: the same step in less memory. autocast computes matrix
+    products in bfloat16; weights, norms, recurrences and losses stay in the model's own precision.
+    """
 
     clip_norm: float = 1.0
+    accumulate: int = 1
+    autocast: bool = False
     log_every_steps: int = 20
     save_every_s: float = 120.0
     keep_every_steps: int = 0  # also keep step-N.pt for branching; 0 keeps none
+    tensorboard: bool = False
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """One line of log.jsonl. loss is the mean since the last line, in nats a token."""
-
-    step: int
-    num_tokens: int
-    loss: float
-    grad_norm: float
-    learning_rate_scale: float
-    tokens_per_s: float
-    eta_s: float
+    def __post_init__(self) -> None:
+        if self.accumulate < 1 or self.log_every_steps < 1 or self.clip_norm <= 0:
+            raise InputError(
+                f"[train] accumulate, log_every_steps and clip_norm must be positive, got {self.accumulate}, "
+                f"{self.log_every_steps} and {self.clip_norm}"
+            )
 
 
 def language_loss(z_weight: float = 0.0) -> LossFunction:
     """Next-token loss of a batch."""
 
-    def loss(model: HybridLM, batch: Batch) -> Tensor:
-        logits = model(torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
-        return next_token_loss(logits, torch.from_numpy(batch.targets_BT), z_weight=z_weight)
+    def loss(model: HybridLM, batch: Batch, step: int) -> Tensor:
+        device = model.device
+        logits = model(
+            torch.from_numpy(batch.tokens_BT).to(device), resets=torch.from_numpy(batch.resets_BT).to(device)
+        )
+        return next_token_loss(logits, torch.from_numpy(batch.targets_BT).to(device), z_weight=z_weight)
 
     return loss
 
@@ -63,7 +72,7 @@ def language_loss(z_weight: float = 0.0) -> LossFunction:
 def train(
     model: HybridLM,
     optimizer: Optimizer,
-    schedule: WarmupStableDecay,
+    schedule: Schedule,
     batches: MixedBatches,
     loss_of: LossFunction,
     *,
@@ -73,38 +82,75 @@ def train(
 ) -> Progress:
     """Train to the end of the schedule, continuing from folder/latest.pt if it is there.
 
+    Whatever ends it early (Ctrl-C, no memory, a loss that is not finite), the last whole step is saved first.
+
     Mutates    model, optimizer, batches; folder
-    Raises     TrainingError when the loss or a gradient is not finite; the last saved state is from before it
+    Raises     TrainingError when the loss or a gradient is not finite, or memory does not suffice
     """
     settings = settings or LoopSettings()
     latest = folder / "latest.pt"
     folder.mkdir(parents=True, exist_ok=True)
     progress = checkpoint.load(latest, model, optimizer, batches) if latest.exists() else Progress()
-    _drop_undone(folder / "log.jsonl", progress.step)
+    log = RunLog(folder, schedule.total_steps, progress_to, tensorboard=settings.tensorboard)
+    log.forget_after(progress.step)
     throughput, losses, saved_at = Throughput(), list[float](), time.monotonic()
     while progress.step < schedule.total_steps:
-        step = progress.step
-        batch = batches.batch(step)
-        loss = loss_of(model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = float(nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm))
-        losses.append(float(loss.detach()))
-        _require_finite(losses[-1], grad_norm, step, latest)
+        step, place = progress.step, batches.state
+        try:
+            batch = batches.batch(step)
+            with _clear_memory_errors(settings):
+                loss, grad_norm = _backward(model, batch, step, loss_of, settings)
+            _require_finite(loss, grad_norm, step, latest)
+        except (TrainingError, KeyboardInterrupt):
+            optimizer.clear()
+            batches.restore(place)
+            checkpoint.save(latest, model, optimizer, batches, progress)
+            raise
         optimizer.step(schedule.scale(step))
 
+        losses.append(loss)
         progress = Progress(step=step + 1, num_tokens=progress.num_tokens + batch.num_targets)
         throughput.add(batch.num_targets)
         is_last = progress.step == schedule.total_steps
         if is_last or progress.step % settings.log_every_steps == 0:
-            report = _report(progress, losses, grad_norm, schedule, throughput)
-            _log(report, folder / "log.jsonl", schedule.total_steps, progress_to)
+            log.add(_report(progress, losses, grad_norm, schedule, throughput))
             losses.clear()
         if is_last or time.monotonic() - saved_at > settings.save_every_s:
             checkpoint.save(latest, model, optimizer, batches, progress)
             saved_at = time.monotonic()
         if settings.keep_every_steps and progress.step % settings.keep_every_steps == 0:
             checkpoint.save(folder / f"step-{progress.step}.pt", model, optimizer, batches, progress)
+    log.close()
     return progress
+
+
+def _backward(
+    model: HybridLM, batch: Batch, step: int, loss_of: LossFunction, settings: LoopSettings
+) -> tuple[float, float]:
+    """Loss of the whole batch and the norm of its gradient before clipping. Mutates the gradients of model."""
+    total = 0.0
+    for part in batch.split(settings.accumulate):
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=settings.autocast):
+            loss = loss_of(model, part, step) * (part.num_targets / max(1, batch.num_targets))
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    return total, float(nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm))
+
+
+@contextmanager
+def _clear_memory_errors(settings: LoopSettings) -> Iterator[None]:
+    """Out-of-memory, which has three spellings, as one TrainingError that says what helps."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = str(error).splitlines()[0] if str(error) else ""
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in words
+        if not is_memory:
+            raise
+        raise TrainingError(
+            f"[train] out of memory ({words or 'no details'}); the last whole step is saved: continue with "
+            f"accumulate={2 * settings.accumulate}, shorter rows, or model.recompute = True"
+        ) from error
 
 
 def _require_finite(loss: float, grad_norm: float, step: int, latest: Path) -> None:
@@ -116,15 +162,8 @@ def _require_finite(loss: float, grad_norm: float, step: int, latest: Path) -> N
     )
 
 
-def _drop_undone(log: Path, step: int) -> None:
-    """Forget reports of steps after the checkpoint: they are about to be done again."""
-    if log.exists():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        log.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
-
-
 def _report(
-    progress: Progress, losses: list[float], grad_norm: float, schedule: WarmupStableDecay, throughput: Throughput
+    progress: Progress, losses: list[float], grad_norm: float, schedule: Schedule, throughput: Throughput
 ) -> Report:
     rate = throughput.read()
     tokens_left = (schedule.total_steps - progress.step) * progress.num_tokens / progress.step
@@ -135,16 +174,5 @@ def _report(
         grad_norm=grad_norm,
         learning_rate_scale=schedule.scale(progress.step - 1),
         tokens_per_s=rate,
-        eta_s=tokens_left / rate,
+        eta_s=tokens_left / max(rate, 1e-9),
     )
-
-
-def _log(report: Report, path: Path, total_steps: int, progress_to: TextIO) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(report)) + "\n")
-    minutes, seconds = divmod(int(report.eta_s), 60)
-    line = (
-        f"step {report.step}/{total_steps}  loss {report.loss:.3f}  {report.tokens_per_s:,.0f} tokens/s  "
-        f"{report.num_tokens / 1e6:.2f} M tokens  {minutes}:{seconds:02d} left"
-    )
-    print(line, file=progress_to, end="\r" if progress_to.isatty() else "\n", flush=True)

@@ -6,7 +6,7 @@ Knows parameter names of HybridLM, no data and no loop. Start at Optimizer.for_m
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +134,11 @@ class Optimizer:
             for group in part.param_groups:
                 group["lr"] = scale * self._peak
             part.step()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for part in self._parts:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
@@ -142,6 +147,37 @@ class Optimizer:
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
         for part, state in zip(self._parts, states, strict=True):
             part.load_state_dict(state)
+
+
+class Schedule(Protocol):
+    """How the learning rate runs over a training."""
+
+    @property
+    def total_steps(self) -> int: ...
+
+    def scale(self, step: int) -> float:
+        """Fraction of the peak learning rate at step (from 0)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosine:
+    """Linear warm-up, then half a cosine down to floor times the peak."""
+
+    warmup_steps: int
+    decay_steps: int
+    floor: float = 0.1
+
+    @property
+    def total_steps(self) -> int:
+        return self.warmup_steps + self.decay_steps
+
+    def scale(self, step: int) -> float:
+        """Fraction of the peak learning rate at step (from 0)."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        share = min(1.0, (step + 1 - self.warmup_steps) / max(1, self.decay_steps))
+        return self.floor + (1.0 - self.floor) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,208 @@
+"""What all routes share: one model, its slots, limits and counters; a checked request becomes a running answer here.
+
+Knows no API's JSON. Start at Service.open.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from mambino.chat.answering import Answerer
+from mambino.chat.events import AnswerEvent
+from mambino.chat.request import AnswerRequest, OutputFormat
+from mambino.errors import ContextFull
+from mambino.generation.generate import TokenEvent
+from mambino.generation.params import SamplingParams
+from mambino.lm import LanguageModel
+from mambino.server.metrics import Metrics
+from mambino.server.reply import until_gone
+from mambino.server.running import Ended, Item, Piece, Running, Start
+from mambino.server.slots import Slots
+from mambino.server.worker import BatchingLM
+from mambino.tokenizer.tokenizer import Tokenizer
+
+CLIENT_GONE = 499  # nobody reads this reply; the log and the metrics show it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """slots answers run at once, each in a context of its own; max_waiting requests wait in line."""
+
+    context: int
+    slots: int = 4
+    max_waiting: int = 256
+    max_body_bytes: int = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A whole answer: its events in order, and the tokens of the answer proper."""
+
+    events: tuple[AnswerEvent, ...]
+    tokens: tuple[TokenEvent, ...]
+    ended: Ended
+
+
+@dataclass(slots=True)
+class Service:
+    """One served model. Belongs to one event loop; close() ends its threads.
+
+    name is what clients call the model; defaults is the sampling where a request says nothing.
+    """
+
+    name: str
+    answerer: Answerer
+    batching: BatchingLM
+    limits: Limits
+    defaults: SamplingParams
+    slots: Slots
+    metrics: Metrics = field(default_factory=Metrics)
+    is_draining: bool = False
+    _running: set[Running] = field(default_factory=set)
+
+    def open(self, requests: Sequence[AnswerRequest]) -> list[Running]:
+        """An answer for each request, all in line for a slot. Raises HTTPException 429 or 503, with none in line."""
+        return self._open([_answering(self.answerer, request) for request in requests])
+
+    def open_completions(
+        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams], output: OutputFormat | None
+    ) -> list[Running]:
+        """A continuation of each prompt for each of params. Raises as open does."""
+        return self._open([_completing(self.answerer, ids, one, output) for ids in prompts for one in params])
+
+    async def check(self, request: AnswerRequest) -> int:
+        """Tokens of the prompt. Raises before anything runs: TemplateError, InputError, ContextFull."""
+        return self._check_room(await asyncio.to_thread(self.answerer.count_tokens, request))
+
+    def check_ids(self, ids: Sequence[int]) -> int:
+        """As check, for a prompt of ids."""
+        return self._check_room(len(ids))
+
+    def drain(self) -> None:
+        """Take no new requests; those that run go on."""
+        self.is_draining = True
+
+    def stop_all(self) -> None:
+        """Cut what runs: every answer ends with what it has."""
+        for running in list(self._running):
+            running.stop()
+
+    def close(self) -> None:
+        """End the model's thread."""
+        self.stop_all()
+        self.batching.close()
+
+    def _check_room(self, tokens: int) -> int:
+        if tokens >= self.limits.context:
+            raise ContextFull(
+                f"[context] the prompt has {tokens} tokens, and {self.limits.context} fit with the answer; shorten the "
+                "conversation, or start the server with a larger --context"
+            )
+        return tokens
+
+    def _open(self, starts: Sequence[Start]) -> list[Running]:
+        if self.is_draining:
+            raise HTTPException(503, "the server is shutting down", {"retry-after": "5"})
+        opened: list[Running] = []
+        for start in starts:
+            ticket = self.slots.join()
+            if ticket is None:
+                for running in opened:
+                    running.close()
+                wait_s = self.slots.retry_after_s
+                raise HTTPException(429, f"the line is full; try again in {wait_s} s", {"retry-after": str(wait_s)})
+            running = Running(start, ticket, self.batching.caller, self._note_end)
+            self._running.add(running)
+            opened.append(running)
+        return opened
+
+    def _note_end(self, running: Running, last: Ended | BaseException | None) -> None:
+        self._running.discard(running)
+        if isinstance(last, Ended):
+            self.metrics.answered(last.turn)
+        elif last is not None:
+            self.metrics.failed()
+
+
+def make_service(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    *,
+    name: str,
+    limits: Limits,
+    defaults: SamplingParams,
+    answerer: Callable[[LanguageModel, Tokenizer, Limits], Answerer] | None = None,
+) -> Service:
+    """A service around model, whose thread it starts. answerer None makes a plain one."""
+    batching = BatchingLM(model)
+    make = answerer or _plain_answerer
+    return Service(
+        name=name,
+        answerer=make(batching, tokenizer, limits),
+        batching=batching,
+        limits=limits,
+        defaults=defaults,
+        slots=Slots(limits.slots, limits.max_waiting),
+    )
+
+
+def _plain_answerer(model: LanguageModel, tokenizer: Tokenizer, limits: Limits) -> Answerer:
+    return Answerer(model, tokenizer, context=limits.context, slots=limits.slots)
+
+
+def _answering(answerer: Answerer, request: AnswerRequest) -> Start:
+    return lambda report: answerer.answer(request, on_prompt_progress=report)
+
+
+def _completing(answerer: Answerer, ids: Sequence[int], params: SamplingParams, output: OutputFormat | None) -> Start:
+    return lambda report: answerer.complete(ids, params, output=output, on_prompt_progress=report)
+
+
+async def whole(request: Request, running: Sequence[Running]) -> list[Answered]:
+    """Every answer to its end. Raises HTTPException CLIENT_GONE if the client leaves before; all are closed then."""
+    gathering: asyncio.Future[list[Answered]] = asyncio.gather(*(_whole(one) for one in running))
+    leaving = asyncio.create_task(until_gone(request.receive))
+    try:
+        either: list[asyncio.Future[Any]] = [gathering, leaving]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not gathering.done():
+            raise HTTPException(CLIENT_GONE, "the client has gone")
+        return await gathering
+    finally:
+        leaving.cancel()
+        gathering.cancel()
+        for one in running:
+            one.close()
+
+
+async def _whole(running: Running) -> Answered:
+    events: list[AnswerEvent] = []
+    tokens: list[TokenEvent] = []
+    async for item in running:
+        if isinstance(item, Piece):
+            events.append(item.event)
+            tokens += item.tokens
+        elif isinstance(item, Ended):
+            return Answered(events=tuple(events), tokens=(*tokens, *item.tokens), ended=item)
+    raise AssertionError("a running answer ends with Ended or raises")
+
+
+async def merged(running: Sequence[Running]) -> AsyncIterator[tuple[int, Item]]:
+    """The items of several answers as they come, each with the index of its answer; raises what any of them raises."""
+    waiting = {asyncio.ensure_future(anext(one)): index for index, one in enumerate(running)}
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                index = waiting.pop(task)
+                item = task.result()
+                yield index, item
+                if not isinstance(item, Ended):
+                    waiting[asyncio.ensure_future(anext(running[index]))] = index
+    finally:
+        for task in waiting:
+            task.cancel()

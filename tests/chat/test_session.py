@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from mambino.chat.events import TextPart
+from mambino.chat.answering import Answerer
+from mambino.chat.events import ChatEvent, TextPart
 from mambino.chat.messages import Message
 from mambino.chat.session import Chat
 from mambino.errors import ContextFull, InputError, TemplateError
 from mambino.generation.params import SamplingParams
+from mambino.generation.prefix_cache import SnapshotTree
 from tiny_chat import ReplyLM, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -25,8 +27,8 @@ def say(chat: Chat, text: str) -> str:
     return content(chat.reply(text))
 
 
-def content(parts: Iterator[TextPart]) -> str:
-    return "".join(part.text for part in parts if part.kind == "content")
+def content(parts: Iterator[ChatEvent]) -> str:
+    return "".join(part.text for part in parts if isinstance(part, TextPart) and part.kind == "content")
 
 
 def fed(model: ReplyLM) -> int:
@@ -37,9 +39,9 @@ def fed(model: ReplyLM) -> int:
 
 
 def absorbed(chat: Chat) -> list[int]:
-    state = chat._absorbed.state
-    assert list(state.absorbed) == chat._absorbed.ids  # type: ignore[attr-defined]
-    return chat._absorbed.ids
+    (slot,) = chat._answerer._slots.idle()
+    assert list(slot.state.absorbed) == slot.ids  # type: ignore[attr-defined]
+    return slot.ids
 
 
 def assert_true_to_the_template(chat: Chat) -> None:
@@ -106,7 +108,7 @@ def test_dropped_thinking_replays_from_the_end_of_the_question() -> None:
 def test_reasoning_is_told_apart_and_counted() -> None:
     chat, _ = chat_of("hmm</think>\nfour", thinking=True)
     parts = list(chat.reply("2+2?"))
-    assert [part.kind for part in parts] == ["reasoning"] * 3 + ["content"] * 4
+    assert [part.kind for part in parts if isinstance(part, TextPart)] == ["reasoning"] * 3 + ["content"] * 4
     assert chat.last_turn is not None
     assert chat.last_turn.reasoning_tokens == 4  # its closing tag too
     assert len(chat.last_turn.tokens) == 10
@@ -162,6 +164,7 @@ def test_stopping_an_answer_keeps_what_was_said() -> None:
     chat, _ = chat_of("hello and more", "the")
     said = []
     for part in chat.reply("hi"):
+        assert isinstance(part, TextPart)
         said.append(part.text)
         chat.stop()
     assert chat.messages[-1] == Message(role="assistant", content="hello")
@@ -247,7 +250,8 @@ def test_an_answer_ends_where_the_context_does() -> None:
     say(chat, "hi")
     assert chat.last_turn is not None
     assert chat.last_turn.finish_reason == "context"
-    assert chat.used_tokens == chat.max_tokens == 60
+    assert len(absorbed(chat)) == chat.max_tokens == 60
+    assert chat.used_tokens == 61  # the last token was chosen, and had no room
 
 
 def test_a_refused_question_is_taken_back() -> None:
@@ -285,9 +289,20 @@ def test_a_failed_regenerate_keeps_the_old_answer() -> None:
     assert [message.content for message in chat.messages] == ["hi", "hello"]
 
 
-def test_snapshots_stay_few() -> None:
-    chat, _ = chat_of("hello", system="S")
-    for index in range(8):
+def test_snapshots_stay_under_the_cap_of_the_cache() -> None:
+    model = ReplyLM(TOKENIZER, ["hello"])
+    cache = SnapshotTree(60_000)
+    chat = Chat(
+        model,
+        TOKENIZER,
+        max_tokens=4096,
+        params=GREEDY,
+        system="S",
+        answerer=Answerer(model, TOKENIZER, context=4096, cache=cache),
+    )
+    sizes = []
+    for index in range(12):
         say(chat, f"question {index}")
-    assert len(chat._absorbed._marks) == 3
-    assert chat._absorbed._marks[0].text.startswith("<|im_start|>system\nS<|im_end|>")
+        sizes.append(cache.nbytes)
+    assert max(sizes) <= 60_000
+    assert len(cache) > 1

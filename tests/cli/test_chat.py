@@ -99,7 +99,7 @@ def test_a_saved_conversation_goes_on(mambino: Any, script: Any, tmp_path: Path)
         ("/set temperature hot", "expected a number or none, got 'hot'"),
         ("/set temperature -1", "temperature: expected"),
         ("/set temperature", "needs a value"),
-        ("/think maybe", "expected on, off, auto, show or hide"),
+        ("/think maybe", "expected on, off, auto, a number of tokens, show or hide"),
         ("/save", "needs a file name"),
         ("/save /nonexistent/c.json", "No such file or directory"),
         ("/load /nonexistent/c.json", "No such file or directory"),
@@ -137,7 +137,7 @@ def test_a_full_context_is_said_and_undo_makes_room(mambino: Any, script: Any) -
     script("hello " * 60, "the")
     out, err = chat(mambino, "hi", "long " * 30, "/undo", "ok", args=("--context", "90"))
     assert "context of 90 tokens is full" in err
-    assert "90 fit with the answer; /undo" in err
+    assert "90 fit with the answer; take something back" in err
     assert out.endswith("the\n")
 
 

@@ -1,25 +1,20 @@
 """What a state has absorbed, as text and as ids, and how to reach another text from there at the least cost.
 
-A recurrent state cannot be cut back: going back means restoring a snapshot (a mark) and replaying from it.
-Knows the lm contract; text is opaque here. Start at AbsorbedText.seek.
+A recurrent state cannot be cut back: going back means restoring a snapshot and replaying from it.
+Knows the lm contract and the cache of snapshots; text is opaque here. Start at AbsorbedText.seek.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from mambino.lm import LanguageModel, SequenceState, Snapshot
+from mambino.chat.spelling import Spelling
+from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
+from mambino.generation.state_store import StateStore
+from mambino.lm import LanguageModel
 
-MAX_MARKS = 3  # the oldest one stays (it ends the system prompt), and the newest two turns
 CHUNK_TOKENS = 512  # between two progress reports
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Mark:
-    text: str
-    ids: tuple[int, ...]
-    snapshot: Snapshot
+MARK_TOKENS = 2048  # a long text is marked this often on the way: the longest replay after an edit in it
 
 
 class AbsorbedText:
@@ -29,63 +24,107 @@ class AbsorbedText:
     ids are kept as they are, never encoded again, so that a conversation is the same to the model as it was.
     """
 
-    def __init__(self, model: LanguageModel, max_tokens: int, decode: Callable[[Sequence[int]], str]) -> None:
-        """decode gives the text of ids."""
+    def __init__(
+        self,
+        model: LanguageModel,
+        max_tokens: int,
+        tree: SnapshotTree,
+        store: StateStore | None = None,
+    ) -> None:
+        """tree and store are shared; the state is this object's own."""
         self._model = model
-        self._decode = decode
-        self._max_tokens = max_tokens
-        self._marks: list[_Mark] = []
-        self.state: SequenceState = model.new_state(max_tokens)
+        self._tree = tree
+        self._store = store
+        self._marked = 0  # length of text at the last mark
+        self.state = model.new_state(max_tokens)
+        self._empty = self.state.snapshot()
         self.text = ""
         self.ids: list[int] = []
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the state and of all marks."""
-        return self.state.nbytes + sum(mark.snapshot.nbytes for mark in self._marks)
+    def leads_to(self, text: str) -> bool:
+        """Whether text goes on from here."""
+        return self._is_known() and len(text) > len(self.text) and text.startswith(self.text)
 
-    def seek(self, text: str) -> str:
+    def is_same_conversation(self, text: str) -> bool:
+        """Whether text passes the last mark: what came after it here was rewritten, and nobody will come back to it."""
+        return self._marked > 0 and common_length(self.text, text) >= self._marked
+
+    def seek(self, text: str, spelling: Spelling) -> str:
         """Move to the furthest reachable proper beginning of text, and return the rest, which is never empty.
 
-        Mutates    self: the state may go back to a mark, or to the start; marks that text has left are dropped
+        Mutates    self: the state may go back to a snapshot, or to the start. A place that another conversation takes
+                   over is remembered first
         """
-        self._marks = [mark for mark in self._marks if text.startswith(mark.text)]
-        is_known = self.state.position == len(self.ids)  # not after Ctrl-C between two statements of extend
-        if not (is_known and text.startswith(self.text) and len(text) > len(self.text)):
-            self._go_back(text)
+        goes_on = self.leads_to(text) and spelling.joins(self.text, self.ids, text[len(self.text) :])
+        place = self._best(text, spelling, longer_than=len(self.text) if goes_on else 0)
+        if place is not None or not goes_on:
+            if not self.is_same_conversation(text):
+                self.mark()
+            self._go_to(place)
         return text[len(self.text) :]
 
-    def _go_back(self, text: str) -> None:
-        reachable = [mark for mark in self._marks if len(mark.text) < len(text)]
-        if reachable:
-            mark = reachable[-1]
-            self.state.restore(mark.snapshot)
-            self.text, self.ids = mark.text, list(mark.ids)
-        else:
-            self.state = self._model.new_state(self._max_tokens)
-            self.text, self.ids = "", []
+    def _is_known(self) -> bool:
+        return self.state.position == len(self.ids)  # not after Ctrl-C between two statements of extend
 
-    def extend(self, text: str, ids: Sequence[int], on_chunk: Callable[[int], None]) -> None:
+    def _best(self, text: str, spelling: Spelling, longer_than: int) -> Place | None:
+        """The longest place that text may go on from, in memory or on disk; None if not longer than longer_than."""
+
+        def may_begin(place: Place) -> bool:
+            return len(place.text) > longer_than and spelling.joins(place.text, place.ids, text[len(place.text) :])
+
+        place = self._tree.best(text, may_begin)
+        if self._store is not None:
+            stored = self._store.best(text, longer_than=longer_than if place is None else len(place.text))
+            if stored is not None and may_begin(stored):
+                self._tree.put(stored)
+                return stored
+        return place
+
+    def _go_to(self, place: Place | None) -> None:
+        self.state.restore(self._empty if place is None else place.snapshot)
+        self.text, self.ids = ("", []) if place is None else (place.text, list(place.ids))
+        self._marked = len(self.text)
+
+    def extend(
+        self,
+        text: str,
+        ids: Sequence[int],
+        spelling: Spelling,
+        on_chunk: Callable[[int], None],
+        *,
+        chunk: int = CHUNK_TOKENS,
+    ) -> None:
         """Absorb ids, which encode text, a chunk at a time; on_chunk(number of tokens) follows each and may raise.
 
         Mutates    self; consistent at every call of on_chunk
         """
-        known = self.text
-        for start in range(0, len(ids), CHUNK_TOKENS):
-            chunk = ids[start : start + CHUNK_TOKENS]
-            self._model.extend(self.state, np.array(chunk, dtype=np.int32))
-            self.ids += chunk
-            self.text = known + (text if start + len(chunk) == len(ids) else self._decode(ids[: start + len(chunk)]))
-            on_chunk(len(chunk))
+        known, unmarked = self.text, 0
+        for start in range(0, len(ids), chunk):
+            part = ids[start : start + chunk]
+            self._model.extend(self.state, np.array(part, dtype=np.int32))
+            self.ids += part
+            is_last = start + len(part) == len(ids)
+            self.text = known + (text if is_last else spelling.decode(ids[: start + len(part)]))
+            unmarked += len(part)
+            if unmarked >= MARK_TOKENS and not is_last and (known + text).startswith(self.text):
+                self.mark()
+                unmarked = 0
+            on_chunk(len(part))
 
-    def note_generated(self, ids: Sequence[int]) -> None:
+    def note_generated(self, ids: Sequence[int], spelling: Spelling) -> None:
         """Take in what a generation absorbed since, prompt first. Mutates self."""
         self.ids += ids
-        self.text += self._decode(ids)
+        self.text += spelling.decode(ids)
 
-    def mark(self) -> None:
-        """Remember this place. Mutates self."""
-        if self.ids and not any(mark.text == self.text for mark in self._marks):
-            self._marks.append(_Mark(text=self.text, ids=tuple(self.ids), snapshot=self.state.snapshot()))
-            if len(self._marks) > MAX_MARKS:
-                del self._marks[1]
+    def mark(self, *, pinned: bool = False, on_disk: bool = False) -> None:
+        """Remember this place in the cache, and if on_disk and there is a store, on disk. Mutates self."""
+        if not self.ids or not self._is_known():
+            return
+        self._marked = len(self.text)
+        store = self._store if on_disk else None
+        if self._tree.touch(self.text) and not pinned and store is None:
+            return
+        place = Place(text=self.text, ids=tuple(self.ids), snapshot=self.state.snapshot())
+        self._tree.put(place, pinned=pinned)
+        if store is not None:
+            store.put(place)

@@ -1,6 +1,7 @@
 """What an answer is made of, as it comes: text, reasoning, and tool calls in pieces.
 
-Values only: wire/ and stream.py make them, sessions and servers pass them on. Start at AnswerEvent.
+Values only: wire/ and stream.py make them, sessions and servers pass them on. Start at AnswerEvent; a session adds
+ToolFinished.
 """
 
 from dataclasses import dataclass
@@ -46,3 +47,16 @@ class CallEnded:
 
 
 AnswerEvent = TextPart | CallStarted | CallArguments | CallEnded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished:
+    """A session ran the tool of a call; text is what the model is told."""
+
+    call: ToolCall
+    text: str
+    is_error: bool
+    elapsed_s: float
+
+
+ChatEvent = AnswerEvent | ToolFinished

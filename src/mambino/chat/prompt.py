@@ -75,6 +75,18 @@ class PromptEncoder:
             end = match.end()
         return ids + self._encode_plain(guarded[end:])
 
+    def last_control(self, guarded: str) -> int:
+        """Where the last control token of rendered text ends: whatever follows, the ids before it stay the same."""
+        return max((match.end() for match in self._control.finditer(guarded)), default=0)
+
+    def first_control(self, guarded: str) -> int:
+        """Where the first control token of rendered text begins; its length without any."""
+        match = self._control.search(guarded)
+        return len(guarded) if match is None else match.start()
+
+    def begins_with_control(self, guarded: str) -> bool:
+        return self._control.match(guarded) is not None
+
     def _encode_plain(self, guarded: str) -> list[int]:
         return self.tokenizer.encode(guarded.replace(GUARD, ""))
 

@@ -1,38 +1,54 @@
-"""A conversation with a model: messages in, events out, and a state that follows the conversation at the least cost.
+"""A conversation with a model: messages in, events out, tools run on the way.
 
-Knows any LanguageModel and its tokenizer, no terminal and no server. Start at Chat.reply.
+Knows any LanguageModel and its tokenizer, no terminal and no server. Start at Chat.reply, or Chat.ask for plain text.
 """
 
-import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
-from datetime import datetime
-from itertools import pairwise
+import asyncio
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from typing import Protocol
 
-from mambino.chat.absorbed import AbsorbedText
-from mambino.chat.events import TextPart
-from mambino.chat.messages import Message
+from mambino.chat.answer import Answer, Progress
+from mambino.chat.answering import Answerer
+from mambino.chat.context import SUMMARY_REQUEST, ContextPolicy, ContextWindow
+from mambino.chat.events import ChatEvent, ToolFinished
+from mambino.chat.messages import Message, ToolCall
 from mambino.chat.prompt import PromptEncoder
-from mambino.chat.stream import ThinkingSplitter, opens_thinking
+from mambino.chat.request import AnswerRequest, OutputFormat, Thinking
 from mambino.chat.turn import Turn
-from mambino.errors import ContextFull, InputError, TemplateError
-from mambino.generation.generate import Generation, generate
+from mambino.errors import ContextFull, InputError
 from mambino.generation.params import SamplingParams
 from mambino.lm import LanguageModel
 from mambino.tokenizer.tokenizer import Tokenizer
 
-Progress = Callable[[int, int], None]  # (prompt tokens absorbed, prompt tokens to absorb)
+MAX_TOOL_ROUNDS = 8  # answers in a row that call tools, before the model must answer without
+_NOT_RUN = "not run: the user stopped the answer"
+_SUMMARY_TOKENS = 320
+_ANSWER_RESERVE = 256  # tokens that an answer should find room for, if max_tokens does not say
 
 
-class _StoppedError(Exception):
-    """stop() was called while the prompt was being absorbed."""
+class ToolOutcome(Protocol):
+    """What a tool said (tools.ToolResult)."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def is_error(self) -> bool: ...
+    @property
+    def elapsed_s(self) -> float: ...
+
+
+class Toolbox(Protocol):
+    """Tools that a chat may run (tools.ToolBox)."""
+
+    @property
+    def schemas(self) -> tuple[Mapping[str, object], ...]: ...
+    def call(self, call: ToolCall, /) -> ToolOutcome: ...
 
 
 class Chat:
     """Messages, and one state that has absorbed as many of them as the model has seen.
 
-    messages may be edited between answers, and params and thinking set: the state catches up by itself. thinking None
-    leaves the template's default.
+    messages may be edited between answers, and params, thinking and output set: the state catches up by itself.
     """
 
     def __init__(
@@ -43,24 +59,34 @@ class Chat:
         max_tokens: int,
         params: SamplingParams | None = None,
         system: str | None = None,
-        thinking: bool | None = None,
+        thinking: Thinking = None,
+        tools: Toolbox | None = None,
+        when_full: ContextPolicy = "error",
         template: str | None = None,
+        answerer: Answerer | None = None,
     ) -> None:
-        """max_tokens is the room for the conversation.
+        """max_tokens is the room for the conversation. answerer is shared with other chats; None makes one.
 
         Raises     TemplateError if there is no usable template; InputError if it has no thinking switch to set
         """
-        self.model = model
-        self.tokenizer = tokenizer
-        self.prompt = PromptEncoder(tokenizer, template)
+        self._answerer = (
+            Answerer(model, tokenizer, context=max_tokens, template=template) if answerer is None else answerer
+        )
         self.params = SamplingParams() if params is None else params
-        self.thinking = thinking
+        self.output: OutputFormat | None = None
+        self.tools = tools
         self.messages: list[Message] = []
         self.last_turn: Turn | None = None
-        self.set_system(system)
-        self._absorbed = AbsorbedText(model, max_tokens, tokenizer.decode)
-        self._started = datetime.now()
+        self.last_note = ""  # why the last prompt could not simply go on from the one before
+        self._window = ContextWindow(when_full, max_tokens)
+        self._running: Answer | None = None
         self._is_stopping = False
+        self.thinking = thinking
+        self.set_system(system)
+
+    @property
+    def prompt(self) -> PromptEncoder:
+        return self._answerer.prompt
 
     @property
     def system(self) -> str | None:
@@ -68,28 +94,33 @@ class Chat:
         return self.messages[0].content if self.messages and self.messages[0].role == "system" else None
 
     @property
-    def thinking(self) -> bool | None:
-        """The template's thinking switch; setting one that it does not have raises InputError."""
+    def thinking(self) -> Thinking:
+        """The thinking switch, or a budget in tokens; setting what the template does not have raises InputError."""
         return self._thinking
 
     @thinking.setter
-    def thinking(self, thinking: bool | None) -> None:
-        self.prompt.template.check_thinking(thinking)
+    def thinking(self, thinking: Thinking) -> None:
+        self.prompt.template.check_thinking(None if thinking is None else bool(thinking))
         self._thinking = thinking
 
     @property
     def used_tokens(self) -> int:
-        """Tokens in the state."""
-        return self._absorbed.state.position
+        """Tokens of the last prompt and its answer."""
+        return 0 if self.last_turn is None else self.last_turn.prompt_tokens + len(self.last_turn.tokens)
 
     @property
     def max_tokens(self) -> int:
-        return self._absorbed.state.max_tokens
+        return self._window.max_tokens
+
+    @property
+    def num_dropped(self) -> int:
+        """Messages that the model does not see any more, to stay inside the context."""
+        return self._window.num_dropped
 
     @property
     def state_nbytes(self) -> int:
         """Bytes of the state and its snapshots."""
-        return self._absorbed.nbytes
+        return self._answerer.state_nbytes
 
     def set_system(self, system: str | None) -> None:
         """Replace the system message, or remove it with None. Mutates messages."""
@@ -112,9 +143,39 @@ class Chat:
     def stop(self) -> None:
         """End the running answer soon: within a token, or a chunk of the prompt. Safe from signals and threads."""
         self._is_stopping = True
+        running = self._running
+        if running is not None:
+            running.stop()
 
-    def reply(self, text: str, *, on_prompt_progress: Progress | None = None) -> Generator[TextPart, None, None]:
-        """Ask text, and yield the answer in parts as they come.
+    def end_thinking(self) -> None:
+        """Make the model stop reasoning and answer. Safe from signals and threads."""
+        running = self._running
+        if running is not None:
+            running.end_thinking()
+
+    def ask(self, text: str) -> str:
+        """The content of the answer to text. Otherwise as reply."""
+        start = len(self.messages)
+        for _ in self.reply(text):
+            pass
+        return "".join(message.content for message in self.messages[start:][-1:] if message.role == "assistant")
+
+    async def ask_async(self, text: str) -> str:
+        """ask, without blocking the event loop."""
+        return await asyncio.to_thread(self.ask, text)
+
+    async def reply_async(self, text: str) -> AsyncIterator[ChatEvent]:
+        """reply, without blocking the event loop; cancelling it stops the answer."""
+        events = self.reply(text)
+        try:
+            while (event := await asyncio.to_thread(next, events, None)) is not None:
+                yield event
+        finally:
+            self.stop()
+            await asyncio.to_thread(events.close)
+
+    def reply(self, text: str, *, on_prompt_progress: Progress | None = None) -> Generator[ChatEvent, None, None]:
+        """Ask text, and yield the answer in events as they come; tools are run, and what they say is answered.
 
         Stopping (stop(), Ctrl-C, or closing the iterator) keeps what was answered so far; stopped before the first
         token, or failed, the question is taken back.
@@ -122,16 +183,22 @@ class Chat:
         Mutates    messages, last_turn
         Raises     ContextFull if the conversation does not fit; TemplateError if the template refuses it
         """
+        start = len(self.messages)
         self.messages.append(Message(role="user", content=text))
-        answer = self._answer(on_prompt_progress)
+        self._is_stopping = False
         try:
-            yield from answer
+            for round_number in range(MAX_TOOL_ROUNDS + 1):
+                may_call = round_number < MAX_TOOL_ROUNDS
+                yield from self._answer(may_call, on_prompt_progress)
+                calls = self.messages[-1].tool_calls if self.messages[-1].role == "assistant" else ()
+                if not calls or self._is_stopping or self.tools is None:
+                    return
+                for call in calls:
+                    yield self._run(self.tools, call)
         finally:
-            answer.close()
-            if self.messages[-1].role == "user":
-                self.messages.pop()
+            self._drop_unanswered(start)
 
-    def regenerate(self, *, on_prompt_progress: Progress | None = None) -> Generator[TextPart, None, None]:
+    def regenerate(self, *, on_prompt_progress: Progress | None = None) -> Generator[ChatEvent, None, None]:
         """Answer the last question anew; the old answer stays if there is no new one. Otherwise as reply.
 
         Raises     InputError if there is no question
@@ -147,122 +214,78 @@ class Chat:
             if len(self.messages) == start:
                 self.messages = before
 
-    def _answer(self, on_progress: Progress | None) -> Generator[TextPart, None, None]:
-        self._is_stopping = False
-        started = time.perf_counter()
-        text = self._render(self.messages)
-        tail = self._absorb_most(text, on_progress)
-        turn = self.last_turn
-        if turn is None:
-            return
-        splitter = ThinkingSplitter(starts_inside=opens_thinking(text))
-        parts: list[TextPart] = []
-        generation = self._generate(tail, turn, on_progress)
-        try:
-            for event in generation:
-                turn.count(event, is_reasoning=splitter.is_reasoning, elapsed_s=time.perf_counter() - started)
-                new = splitter.feed(event.text)
-                parts += new
-                yield from new
-                if self._is_stopping or event.finish_reason is not None:
-                    turn.finish_reason = event.finish_reason or "interrupted"
-                    break
-            ending = splitter.finish()
-            parts += ending
-            yield from ending
-        finally:
-            generation.close()
-            self._absorbed.note_generated(generation.absorbed)
-            if generation.completion:
-                self.messages.append(_message([*parts, *splitter.finish()]))
+    def settle(self) -> None:
+        """In idle time: absorb the history as the next question's prompt will hold it. Any answer may interrupt it."""
+        if self.messages and self.messages[-1].role == "assistant":
+            shown = self._window.view(self.messages)
+            self._answerer.settle(self._request(shown[:-1], may_call=True), shown[-1])
 
-    def _absorb_most(self, text: str, on_progress: Progress | None) -> list[int]:
-        """Bring the state to the end of the question; the ids of what then remains of text: the generation prompt.
-
-        Mutates    last_turn: set to the turn that begins, or None if it was stopped here
-        """
-        absorbed = self._absorbed
+    def _answer(self, may_call: bool, on_progress: Progress | None) -> Generator[ChatEvent, None, None]:
         self.last_turn = None
-        rest = absorbed.seek(text)
-        pieces = self._encoded(rest, _cut(rest, self._marks_in(text), len(absorbed.text)))
-        reused, total = len(absorbed.ids), sum(len(ids) for _, ids in pieces)
-        if reused + total >= self.max_tokens:
-            raise ContextFull(
-                f"[context] the conversation has {reused + total} tokens, and {self.max_tokens} fit with the answer; "
-                "/undo or /clear something, or start with a larger --context"
-            )
-        done = 0
-
-        def report(count: int) -> None:
-            nonlocal done
-            done += count
-            if on_progress is not None:
-                on_progress(done, total)
+        request = self._request(self._fitting(), may_call)
+        with self._answerer.answer(request, on_prompt_progress=on_progress) as answer:
+            self._running = answer
             if self._is_stopping:
-                raise _StoppedError
-
-        try:
-            report(0)
-            for piece, ids in pieces[:-1]:
-                absorbed.extend(piece, ids, report)
-                absorbed.mark()
-        except _StoppedError:
-            return []
-        self.last_turn = Turn(prompt_tokens=reused + total, reused_tokens=reused, tokens=[])
-        return pieces[-1][1]
-
-    def _encoded(self, rest: str, cut: Sequence[str]) -> list[tuple[str, list[int]]]:
-        """The pieces of rest with their ids; rest as one piece if cutting it would change its ids."""
-        whole = self.prompt.encode(rest)
-        pieces = [(piece, self.prompt.encode(piece)) for piece in cut]
-        return pieces if [token for _, ids in pieces for token in ids] == whole else [(rest, whole)]
-
-    def _generate(self, prompt: Sequence[int], turn: Turn, on_progress: Progress | None) -> Generation:
-        total = turn.prompt_tokens - turn.reused_tokens
-
-        def report(done: int, count: int) -> None:
-            if on_progress is not None:
-                on_progress(total - count + done, total)
-
-        ends = dict.fromkeys((*self.params.stop_token_ids, *self.tokenizer.eos_token_ids))
-        return generate(
-            self.model,
-            self._absorbed.state,
-            prompt,
-            replace(self.params, stop_token_ids=tuple(ends)),
-            decoder=self.tokenizer.stream(),
-            history=self._absorbed.ids,
-            on_prompt_progress=report,
-        )
-
-    def _marks_in(self, text: str) -> list[int]:
-        """Where text is worth a snapshot: after the system message, and after the question."""
-        places = []
-        for messages in (self.messages[:1] if self.system is not None else [], self.messages):
+                answer.stop()
             try:
-                beginning = self._render(messages, add_generation_prompt=False) if messages else ""
-            except TemplateError:  # some templates refuse a system message alone
-                continue
-            if text.startswith(beginning):
-                places.append(len(beginning))
-        return places
+                for event in answer:
+                    self.last_turn = answer.turn
+                    yield event
+            finally:
+                answer.close()
+                self._running = None
+                self.last_note = answer.note
+                if answer.message is not None:
+                    self.last_turn = answer.turn
+                    self.messages.append(answer.message)
 
-    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
-        return self.prompt.render(
-            messages,
-            add_generation_prompt=add_generation_prompt,
-            enable_thinking=self.thinking,
-            now=self._started,
+    def _fitting(self) -> tuple[Message, ...]:
+        reserve = min(self.params.max_tokens or _ANSWER_RESERVE, self.max_tokens // 4)
+
+        def count(messages: Sequence[Message]) -> int:
+            return self._answerer.count_tokens(self._request(messages, may_call=True))
+
+        return self._window.fit(self.messages, reserve, count, self._summary)
+
+    def _summary(self, messages: Sequence[Message]) -> str:
+        """What messages say, in the model's words; "" if even that does not fit."""
+        has_switch = "enable_thinking" in self.prompt.template.source
+        request = AnswerRequest(
+            messages=(*messages, Message(role="user", content=SUMMARY_REQUEST)),
+            params=SamplingParams(temperature=0.0, max_tokens=_SUMMARY_TOKENS),
+            thinking=False if has_switch else None,
+        )
+        try:
+            with self._answerer.answer(request) as answer:
+                for _ in answer:
+                    pass
+                return "" if answer.message is None else answer.message.content.strip()
+        except ContextFull:
+            return ""
+
+    def _request(self, messages: Sequence[Message], may_call: bool) -> AnswerRequest:
+        return AnswerRequest(
+            messages=tuple(messages),
+            params=self.params,
+            tools=() if self.tools is None else self.tools.schemas,
+            tool_choice="auto" if may_call else "none",
+            output=self.output,
+            thinking=self.thinking,
         )
 
+    def _run(self, tools: Toolbox, call: ToolCall) -> ToolFinished:
+        """Run one tool, and tell the model. Mutates messages."""
+        result = tools.call(call)
+        self.messages.append(Message(role="tool", content=result.text, tool_call_id=call.id))
+        return ToolFinished(call=call, text=result.text, is_error=result.is_error, elapsed_s=result.elapsed_s)
 
-def _cut(rest: str, places: Sequence[int], start: int) -> list[str]:
-    """rest, which begins at start, cut at places; the last piece is never empty."""
-    edges = [0, *sorted({place - start for place in places if start < place < start + len(rest)}), len(rest)]
-    return [rest[a:b] for a, b in pairwise(edges)]
-
-
-def _message(parts: Sequence[TextPart]) -> Message:
-    reasoning = "".join(part.text for part in parts if part.kind == "reasoning")
-    content = "".join(part.text for part in parts if part.kind == "content")
-    return Message(role="assistant", content=content, reasoning=reasoning or None)
+    def _drop_unanswered(self, start: int) -> None:
+        """Take back a question without an answer, and calls without results. Mutates messages."""
+        if len(self.messages) == start + 1:
+            self.messages.pop()
+            return
+        last = next(index for index in reversed(range(len(self.messages))) if self.messages[index].role != "tool")
+        told = {message.tool_call_id for message in self.messages[last + 1 :]}
+        if self.tools is not None:
+            missing = [call for call in self.messages[last].tool_calls if call.id not in told]
+            self.messages += [Message(role="tool", content=_NOT_RUN, tool_call_id=call.id) for call in missing]

@@ -1,11 +1,11 @@
-"""How one answer went: its tokens, why it ended, and what it cost. Only numbers; session.py fills them in."""
+"""How one answer went: its tokens, why it ended, and what it cost. Only numbers; answering.py fills them in."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from mambino.generation.generate import TokenEvent
 
-FinishReason = Literal["stop", "length", "context", "interrupted"]
+FinishReason = Literal["stop", "length", "context", "tool_calls", "interrupted"]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambino.chat.events import TextPart
+from mambino.chat.events import ChatEvent
+from mambino.chat.request import Thinking
 from mambino.chat.saved import load_messages, save_messages
 from mambino.chat.session import Chat
 from mambino.cli.chat_view import AnswerView
@@ -22,7 +23,7 @@ NAMES = {
     "undo": ("", "take back the last question and its answer"),
     "regenerate": ("", "answer the last question again"),
     "set": ("[NAME VALUE]", "show the sampling, or change it: /set temperature 0.3, /set seed none"),
-    "think": ("[on|off|auto|show|hide]", "whether the model reasons, and whether you see it; show unfolds the last"),
+    "think": ("[on|off|auto|N|show|hide]", "whether the model reasons, and whether you see it; show unfolds the last"),
     "stats": ("", "speed of the last answer, memory, use of the context"),
     "save": ("FILE", "write the conversation as JSON"),
     "load": ("FILE", "go on with a saved conversation"),
@@ -30,7 +31,9 @@ NAMES = {
 }
 
 
-Answer = Generator[TextPart, None, None]
+_THINKING: dict[str, bool | None] = {"on": True, "off": False, "auto": None}
+
+Answer = Generator[ChatEvent, None, None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,15 +148,17 @@ class Commands:
 
     def _think(self, argument: str) -> None:
         chat, view = self._talk.chat, self._talk.view
-        if argument in ("on", "off", "auto"):
-            chat.thinking = {"on": True, "off": False, "auto": None}[argument]
+        if argument in _THINKING:
+            chat.thinking = _THINKING[argument]
+        elif argument.isdecimal():
+            chat.thinking = int(argument)
         elif argument in ("show", "hide"):
             view.shows_thinking = argument == "show"
             if view.shows_thinking:
                 self._unfold()
         elif argument:
-            raise InputError(f"[chat] /think {argument}: expected on, off, auto, show or hide")
-        switch = {True: "on", False: "off", None: "as the model likes"}[chat.thinking]
+            raise InputError(f"[chat] /think {argument}: expected on, off, auto, a number of tokens, show or hide")
+        switch = _thinking_in_words(chat.thinking)
         note(f"thinking: {switch}, {'shown' if view.shows_thinking else 'folded'}")
 
     def _unfold(self) -> None:
@@ -167,7 +172,7 @@ class Commands:
             fresh = turn.prompt_tokens - turn.reused_tokens
             note(
                 f"prompt   {fresh} tokens in {turn.prompt_s:.2f} s, {turn.prompt_tokens_per_s:.1f} tokens/s; "
-                f"{turn.reused_tokens} reused"
+                f"{turn.reused_tokens} reused" + (f" ({chat.last_note})" if chat.last_note else "")
             )
             thought = f", {turn.reasoning_tokens} of them thinking" if turn.reasoning_tokens else ""
             note(f"answer   {len(turn.tokens)} tokens{thought}, {turn.decode_tokens_per_s:.1f} tokens/s")
@@ -191,6 +196,14 @@ class Commands:
         self._talk.chat.messages = messages
         asked = sum(message.role == "user" for message in messages)
         note(f"loaded {argument}: {asked} questions" + (f"; last: {_short(messages[-1].content)}" if messages else ""))
+
+
+def _thinking_in_words(thinking: Thinking) -> str:
+    if thinking is None:
+        return "as the model likes"
+    if isinstance(thinking, bool):
+        return "on" if thinking else "off"
+    return f"on, for at most {thinking} tokens"
 
 
 def _path(argument: str, name: str) -> Path:

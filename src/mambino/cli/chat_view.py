@@ -1,10 +1,12 @@
 """How an answer looks while it comes: wrapped at words, thinking dimmed or folded to a line. Start at AnswerView."""
 
+import json
 import shutil
 import sys
 from collections.abc import Iterable
 
-from mambino.chat.events import TextPart
+from mambino.chat.context import WARN_SHARE
+from mambino.chat.events import CallEnded, ChatEvent, TextPart, ToolFinished
 from mambino.chat.session import Chat
 from mambino.chat.turn import Turn
 from mambino.cli.terminal import PromptProgress, Style, has_colour, note, paint, write
@@ -22,7 +24,7 @@ class AnswerView:
         self.progress = PromptProgress()
         self._wrap: WordWrap | None = None  # of the text being written; None where standard output is no terminal
 
-    def show(self, answer: Iterable[TextPart], chat: Chat) -> None:
+    def show(self, answer: Iterable[ChatEvent], chat: Chat) -> None:
         """Print answer as it comes, and what needs saying about how it ended."""
         try:
             is_thinking, ends_line = self._stream(answer, chat)
@@ -38,14 +40,17 @@ class AnswerView:
             write("\n", sys.stdout)
         _say_how_it_ended(turn, chat)
 
-    def _stream(self, answer: Iterable[TextPart], chat: Chat) -> tuple[bool, bool]:
+    def _stream(self, answer: Iterable[ChatEvent], chat: Chat) -> tuple[bool, bool]:
         """Print the parts; whether the last one was thinking, and whether the cursor is at the start of a line."""
         is_thinking, ends_line = False, True
         self._start_line()
         try:
             for part in answer:
                 turn = chat.last_turn
-                if part.kind == "content":
+                if not isinstance(part, TextPart):
+                    self._finish_word()
+                    ends_line = self._show_call(part) or ends_line
+                elif part.kind == "content":
                     if is_thinking and turn is not None:
                         self._end_thinking(turn, ends_line)
                     is_thinking, ends_line = False, part.text.endswith("\n")
@@ -60,6 +65,21 @@ class AnswerView:
         finally:
             self._finish_word("dim" if is_thinking else None)
         return is_thinking, ends_line
+
+    def _show_call(self, event: ChatEvent) -> bool:
+        """A line for a call and one for what it said; whether there was one."""
+        if not sys.stdout.isatty():
+            return False
+        if isinstance(event, CallEnded):
+            arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in event.call.arguments.items())
+            repaired = f" (repaired: {'; '.join(event.repairs)})" if event.repairs else ""
+            write(_cut(f"\n> {event.call.name}({arguments}){repaired}") + "\n", sys.stdout, "dim")
+        elif isinstance(event, ToolFinished):
+            write(_cut(f"< {' '.join(event.text.split())}") + "\n", sys.stdout, "red" if event.is_error else "dim")
+        else:
+            return False
+        self._start_line()
+        return True
 
     def _start_line(self) -> None:
         self._wrap = WordWrap(shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
@@ -86,6 +106,11 @@ class AnswerView:
         self._start_line()
 
 
+def _cut(line: str) -> str:
+    width = max(20, shutil.get_terminal_size().columns - 1)
+    return line if len(line) <= width else line[: width - 3] + "..."
+
+
 def _amount(turn: Turn) -> str:
     return f"{turn.reasoning_s:.1f} s, {turn.reasoning_tokens} tokens"
 
@@ -100,5 +125,7 @@ def _say_how_it_ended(turn: Turn, chat: Chat) -> None:
             f"the context of {chat.max_tokens} tokens is full: /undo, /clear, or start again with a larger --context; "
             "/save keeps the conversation"
         )
-    elif chat.used_tokens > 0.9 * chat.max_tokens:
+    elif chat.used_tokens > WARN_SHARE * chat.max_tokens:
         note(f"the context is nearly full: {chat.used_tokens} of {chat.max_tokens} tokens")
+    if chat.num_dropped:
+        note(f"the model no longer sees the first {chat.num_dropped} messages (--when-full)")

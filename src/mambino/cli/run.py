@@ -161,7 +161,8 @@ class _Run:
             thinking=self._options.thinking,
         )
         try:
-            yield from chat.reply(text, on_prompt_progress=progress)
+            events = chat.reply(text, on_prompt_progress=progress)
+            yield from (event for event in events if isinstance(event, TextPart))
         finally:
             self._turn = chat.last_turn
 

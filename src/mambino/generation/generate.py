@@ -52,11 +52,11 @@ class TokenEvent:
 class Generation(Iterator[TokenEvent]):
     """A running completion: iterate over it, or close it early (it is a context manager).
 
-      Invariants, at every moment, also after close, Ctrl-C, or an error in the model:
-        state.position == its position at the start + len(absorbed)
-        absorbed is a beginning of prompt + completion
-        the last token of the completion is never absorbed by this loop: its logits are not needed; nor are tokens that a
-    constraint forced, until there is a choice to make
+    Invariants, at every moment, also after close, Ctrl-C, or an error in the model:
+      state.position == its position at the start + len(absorbed)
+      absorbed is a beginning of prompt + completion
+      the last token of the completion is never absorbed by this loop: its logits are not needed; nor are tokens that
+      a constraint forced, until there is a choice to make
     """
 
     def __init__(

@@ -1,0 +1,298 @@
+"""One answer to one request, from whatever the model has absorbed before: the heart of chats and servers.
+
+Renders the request, goes on from the longest remembered beginning, absorbs the rest, generates, and splits the answer
+into events. Knows any LanguageModel and its tokenizer; keeps no messages. Start at Answerer.answer.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+
+from mambino.chat.absorbed import CHUNK_TOKENS, AbsorbedText
+from mambino.chat.answer import Answer, Parser, PlainText, Plan, Progress
+from mambino.chat.divergence import explain
+from mambino.chat.messages import Message
+from mambino.chat.prompt import PromptEncoder
+from mambino.chat.request import AnswerRequest, OutputFormat
+from mambino.chat.slots import Slots
+from mambino.chat.spelling import IdSpelling, RenderedSpelling, Spelling
+from mambino.chat.stream import ThinkingSplitter, opens_thinking
+from mambino.errors import ContextFull, TemplateError
+from mambino.generation.params import SamplingParams
+from mambino.generation.prefix_cache import SnapshotTree, common_length
+from mambino.generation.state_store import StateStore
+from mambino.lm import LanguageModel
+from mambino.tokenizer.tokenizer import Tokenizer
+
+DEFAULT_CACHE_NBYTES = 512 * 2**20
+WORTH_STORING_TOKENS = 128  # shorter conversations are computed again as fast as they are read
+SETTLE_CHUNK = 32  # tokens between two looks at whether a new request waits
+_QUESTIONS = ("a", "b")  # two texts that differ at once: what renders alike before them is stable
+
+
+class _WantedError(Exception):
+    """A request waits for the state that settles."""
+
+
+class Answerer:
+    """A model ready to answer, several requests at a time; all share what was absorbed before.
+
+    Safe between threads, except that one Answer belongs to one thread at a time.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokenizer: Tokenizer,
+        *,
+        context: int,
+        slots: int = 1,
+        cache: SnapshotTree | None = None,
+        store: StateStore | None = None,
+        template: str | None = None,
+    ) -> None:
+        """context: tokens of prompt and answer together. slots: answers that may run at once; each holds one state.
+
+        cache None makes one of DEFAULT_CACHE_NBYTES. template None takes the tokenizer's own; a model without one still
+        completes text.
+        """
+        self.model = model
+        self.tokenizer = tokenizer
+        self.context = context
+        self.cache = SnapshotTree(DEFAULT_CACHE_NBYTES) if cache is None else cache
+        self._template = template
+        self._prompt: PromptEncoder | None = None
+        self._now = datetime.now()  # a template may print the date; one for all keeps prompts stable
+        self._is_wanted = threading.Event()
+        self._slots = Slots(lambda: AbsorbedText(model, context, self.cache, store), slots)
+
+    @property
+    def prompt(self) -> PromptEncoder:
+        """The template and how it is encoded. Raises TemplateError if there is none, or it does not parse."""
+        if self._prompt is None:
+            self._prompt = PromptEncoder(self.tokenizer, self._template)
+        return self._prompt
+
+    @property
+    def state_nbytes(self) -> int:
+        """Bytes of idle states and of all snapshots."""
+        return self._slots.nbytes + self.cache.nbytes
+
+    def answer(self, request: AnswerRequest, *, on_prompt_progress: Progress | None = None) -> Answer:
+        """An answer to request; the work is done as the result is iterated over, which must run out or be closed.
+
+        Raises     at once: TemplateError if the template refuses the messages; ContextFull if they do not fit;
+                   InputError for what the model cannot do, or if all slots are answering
+        """
+        self.prompt.template.check_thinking(_switch(request))
+        text = self.render(request)
+        slot = self._take(text)
+        try:
+            note = self._note(slot, text, request)
+            parser = ThinkingSplitter(starts_inside=opens_thinking(text))
+            marks = self._marks_in(text, request)
+            plan = self._plan(slot, text, RenderedSpelling(self.prompt), request.params, marks, parser)
+            return Answer(replace(plan, note=note, on_progress=on_prompt_progress))
+        except BaseException:
+            self._slots.give_back(slot)
+            raise
+
+    def complete(
+        self,
+        prompt: Sequence[int],
+        params: SamplingParams,
+        *,
+        output: OutputFormat | None = None,
+        on_prompt_progress: Progress | None = None,
+    ) -> Answer:
+        """A continuation of ids, without any template: content events only. Raises as answer does."""
+        spelling = IdSpelling()
+        text = spelling.decode(prompt)
+        slot = self._take(text)
+        try:
+            plan = self._plan(slot, text, spelling, params, [], PlainText())
+            return Answer(replace(plan, on_progress=on_prompt_progress))
+        except BaseException:
+            self._slots.give_back(slot)
+            raise
+
+    def count_tokens(self, request: AnswerRequest) -> int:
+        """Tokens of the prompt that request renders to. Raises TemplateError."""
+        return len(self.prompt.encode(self.render(request)))
+
+    def warm(self, request: AnswerRequest, *, on_progress: Progress | None = None, on_disk: bool = False) -> None:
+        """Absorb what all conversations that begin with request's messages share, and keep it for good.
+
+        Mutates    the cache: the place is pinned; if on_disk it is also stored
+        """
+        text = self._stable(request)
+        if not text:
+            return
+        slot = self._take(text)
+        try:
+            self._absorb_all(slot, text, on_progress)
+            slot.mark(pinned=True, on_disk=on_disk)
+        finally:
+            self._slots.give_back(slot)
+
+    def settle(self, request: AnswerRequest, message: Message) -> None:
+        """In idle time: absorb the history as the next turn will render it; message is the answer to request.
+
+        Gives way to any answer within SETTLE_CHUNK tokens. Does nothing if the conversation is not here any more.
+        """
+        text = self._stable(replace(request, messages=(*request.messages, message)))
+        slot = self._slots.take_settled(text) if text else None
+        if slot is None:
+            return
+
+        def give_way(done: int, total: int) -> None:
+            if self._is_wanted.is_set():
+                raise _WantedError
+
+        try:
+            if slot.text != text:
+                self._absorb_all(slot, text, give_way, chunk=SETTLE_CHUNK)
+        except _WantedError:
+            pass
+        finally:
+            self._slots.give_back(slot)
+
+    def persist(self) -> None:
+        """Write where the idle conversations stand to the store, if there is one."""
+        for slot in self._slots.idle():
+            if len(slot.ids) >= WORTH_STORING_TOKENS:
+                slot.mark(on_disk=True)
+
+    def render(self, request: AnswerRequest, *, add_generation_prompt: bool = True) -> str:
+        """The prompt of request as guarded text (PromptEncoder). Raises TemplateError."""
+        return self.prompt.render(
+            request.messages,
+            tools=request.tools,  # with tool_choice "none" too: the prompt stays what it was, and calls are forbidden
+            add_generation_prompt=add_generation_prompt,
+            enable_thinking=_switch(request),
+            now=self._now,
+        )
+
+    def _take(self, text: str) -> AbsorbedText:
+        """A state for text; one that settles is told to give way. Raises InputError if all are answering."""
+        self._is_wanted.set()
+        try:
+            return self._slots.take(text)
+        finally:
+            self._is_wanted.clear()
+
+    def _plan(
+        self,
+        slot: AbsorbedText,
+        text: str,
+        spelling: Spelling,
+        params: SamplingParams,
+        marks: Sequence[int],
+        parser: Parser,
+    ) -> Plan:
+        rest = slot.seek(text, spelling)
+        pieces = _encoded(spelling, rest, _cut(rest, marks, len(slot.text)))
+        used = len(slot.ids) + sum(len(ids) for _, ids in pieces)
+        if used >= self.context:
+            raise ContextFull(
+                f"[context] the conversation has {used} tokens, and {self.context} fit with the answer; "
+                "take something back, or start with a larger --context or --when-full drop"
+            )
+        ends = dict.fromkeys((*params.stop_token_ids, *self.tokenizer.eos_token_ids))
+        return Plan(
+            model=self.model,
+            slot=slot,
+            spelling=spelling,
+            pieces=pieces,
+            params=replace(params, stop_token_ids=tuple(ends)),
+            decoder=self.tokenizer.stream(),
+            parser=parser,
+            constraint=None,
+            steering=None,
+            give_back=lambda: self._slots.give_back(slot),
+            note=lambda: "",
+            on_progress=None,
+        )
+
+    def _absorb_all(
+        self, slot: AbsorbedText, text: str, on_progress: Progress | None, *, chunk: int = CHUNK_TOKENS
+    ) -> None:
+        """Bring slot to the end of text."""
+        spelling = RenderedSpelling(self.prompt)
+        rest = slot.seek(text, spelling)
+        ids = spelling.encode(rest)
+        done = 0
+
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            if on_progress is not None:
+                on_progress(done, len(ids))
+
+        report(0)
+        slot.extend(rest, ids, spelling, report, chunk=chunk)
+
+    def _stable(self, request: AnswerRequest) -> str:
+        """What the next turn's prompt will begin with, whatever is asked; cut after a control token."""
+        one, other = (
+            self.render(replace(request, messages=(*request.messages, Message(role="user", content=text))))
+            for text in _QUESTIONS
+        )
+        common = one[: common_length(one, other)]
+        return common[: self.prompt.last_control(common)]
+
+    def _marks_in(self, text: str, request: AnswerRequest) -> list[int]:
+        """Where text is worth a snapshot: after the system message and the tools, and after the question."""
+        system = request.messages[:1] if request.messages and request.messages[0].role == "system" else ()
+        places = []
+        for messages in (system, request.messages):
+            try:
+                beginning = self.render(replace(request, messages=messages), add_generation_prompt=False)
+            except TemplateError:  # some templates refuse a system message alone
+                continue
+            if text.startswith(beginning):
+                places.append(len(beginning))
+        return places
+
+    def _note(self, slot: AbsorbedText, text: str, request: AnswerRequest) -> Callable[[], str]:
+        """What says why text cannot simply go on from slot, if it cannot. Called before the state moves."""
+        if slot.text and slot.leads_to(text):
+            return lambda: ""
+        old = max((slot.text, self.cache.nearest(text)), key=lambda known: common_length(known, text))
+
+        def note() -> str:
+            shared = text[: common_length(old, text)]
+            return explain(old, text, request.messages, self._ends(request), len(self.prompt.encode(shared)))
+
+        return note
+
+    def _ends(self, request: AnswerRequest) -> list[int]:
+        """Where each message ends in the prompt; where the one before does, if the template cannot stop there."""
+        ends = [0]
+        for index in range(len(request.messages)):
+            part = replace(request, messages=request.messages[: index + 1])
+            try:
+                ends.append(len(self.render(part, add_generation_prompt=False)))
+            except TemplateError:
+                ends.append(ends[-1])
+        return ends[1:]
+
+
+def _switch(request: AnswerRequest) -> bool | None:
+    """The template's own thinking switch."""
+    return None if request.thinking is None else bool(request.thinking)
+
+
+def _encoded(spelling: Spelling, rest: str, cut: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """The pieces of rest with their ids; rest as one piece if cutting it would change its ids."""
+    whole = spelling.encode(rest)
+    pieces = [(piece, spelling.encode(piece)) for piece in cut]
+    return pieces if [token for _, ids in pieces for token in ids] == whole else [(rest, whole)]
+
+
+def _cut(rest: str, places: Sequence[int], start: int) -> list[str]:
+    """rest, which begins at start, cut at places; the last piece is never empty."""
+    edges = [0, *sorted({place - start for place in places if start < place < start + len(rest)}), len(rest)]
+    return [rest[a:b] for a, b in pairwise(edges)]

@@ -1,0 +1,80 @@
+"""The states that answers run in: a fixed number, each taken by one answer at a time.
+
+Knows nothing of templates. Start at Slots.take.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from mambino.chat.absorbed import AbsorbedText
+from mambino.errors import InputError
+
+
+class Slots:
+    """Idle states, the least recently used first. Safe between threads."""
+
+    def __init__(self, make: Callable[[], AbsorbedText], count: int) -> None:
+        """make is called count times, when first needed."""
+        if count < 1:
+            raise InputError(f"[chat] slots: expected at least 1, got {count}")
+        self._make = make
+        self._unmade = count
+        self._idle: list[AbsorbedText] = []
+        self._settling: set[int] = set()  # ids of busy slots that will soon be given back
+        self._changed = threading.Condition()
+
+    def take(self, text: str) -> AbsorbedText:
+        """The idle state from which text is nearest; waits for states that settle, which were told to stop.
+
+        Raises     InputError if all of them are answering
+        """
+        with self._changed:
+            while self._settling:
+                self._changed.wait()
+            slot = self._nearest(text)
+            if slot is None:
+                if not self._unmade:
+                    raise InputError("[chat] every slot is answering; close an answer first, or open more slots")
+                self._unmade -= 1
+                return self._make()
+            self._idle.remove(slot)
+            return slot
+
+    def take_settled(self, text: str) -> AbsorbedText | None:
+        """The idle state whose conversation text is, to be given back by give_back soon; None without one."""
+        with self._changed:
+            slot = self._nearest(text)
+            if slot is None or not (slot.leads_to(text) or slot.is_same_conversation(text)):
+                return None
+            self._idle.remove(slot)
+            self._settling.add(id(slot))
+            return slot
+
+    def give_back(self, slot: AbsorbedText) -> None:
+        """Mutates self: slot is idle again."""
+        with self._changed:
+            self._settling.discard(id(slot))
+            self._idle.append(slot)
+            self._changed.notify_all()
+
+    def idle(self) -> Sequence[AbsorbedText]:
+        """The states that nobody uses now."""
+        with self._changed:
+            return list(self._idle)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the states that idle; busy ones have the same size."""
+        with self._changed:
+            return sum(slot.state.nbytes for slot in self._idle)
+
+    def _nearest(self, text: str) -> AbsorbedText | None:
+        leading = [slot for slot in self._idle if slot.leads_to(text)]
+        if leading:
+            return max(leading, key=lambda slot: len(slot.text))
+        same = [slot for slot in self._idle if slot.is_same_conversation(text)]
+        if same:
+            return same[-1]
+        if self._unmade:
+            return None
+        return self._idle[0] if self._idle else None

@@ -1,0 +1,113 @@
+"""The longest remembered beginning is found, and never more than the cap is held."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from mambino.errors import InputError
+from mambino.generation.prefix_cache import Place, SnapshotTree, beginnings, common_length, digest_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """A snapshot that says what memory it holds."""
+
+    position: int
+    pieces: tuple[tuple[int, int], ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(nbytes for _, nbytes in self.pieces)
+
+
+def place(text: str, *pieces: tuple[int, int]) -> Place:
+    return Place(text=text, ids=tuple(range(len(text))), snapshot=Pieces(position=len(text), pieces=pieces))
+
+
+def own_nbytes(text: str) -> int:
+    """Of the text and the ids."""
+    return 9 * len(text)
+
+
+def test_the_longest_proper_beginning_is_found() -> None:
+    tree = SnapshotTree(10**6)
+    for number, text in enumerate(("a", "abc", "abcd", "abx")):
+        assert tree.put(place(text, (number, 10)))
+    found = tree.best("abcd")
+    assert found is not None
+    assert found.text == "abc"
+    assert tree.best("xyz") is None
+    refused = tree.best("abcde", lambda one: len(one.text) != 4)
+    assert refused is not None
+    assert refused.text == "abc"
+
+
+def test_the_least_recently_used_goes_first_and_pinned_never() -> None:
+    tree = SnapshotTree(330)
+    tree.put(place("p", (1, 100)), pinned=True)
+    tree.put(place("a", (2, 90)))
+    tree.put(place("b", (3, 90)))
+    assert tree.best("a!") is not None
+    tree.put(place("c", (4, 90)))
+    assert tree.best("b!") is None
+    assert tree.best("a!") is not None
+    assert tree.best("p!") is not None
+    tree.unpin("p")
+    for text in ("d", "e", "f"):
+        tree.put(place(text, (ord(text), 90)))
+    assert tree.best("p!") is None
+
+
+def test_shared_memory_is_counted_once_and_until_its_last_use() -> None:
+    tree = SnapshotTree(10**6)
+    tree.put(place("a", (1, 1000), (2, 5)))
+    tree.put(place("ab", (1, 1000), (3, 7)))
+    assert tree.nbytes == 1012 + own_nbytes("a") + own_nbytes("ab")
+    small = SnapshotTree(1100)
+    small.put(place("a", (1, 1000), (2, 5)))
+    small.put(place("ab", (1, 1000), (3, 7)))
+    assert len(small) == 2
+    small.put(place("x", (9, 80)))
+    assert small.nbytes <= 1100
+    assert small.best("x!") is not None
+
+
+def test_what_can_never_fit_drops_nothing() -> None:
+    tree = SnapshotTree(200)
+    tree.put(place("a", (1, 100)))
+    assert not tree.put(place("b", (2, 500)))
+    assert tree.best("a!") is not None
+    tree.put(place("p", (3, 60)), pinned=True)
+    assert not tree.put(place("c", (4, 150)))
+    assert tree.best("p!") is not None
+
+
+def test_nothing_is_held_after_clear_and_a_cap_of_nothing_holds_nothing() -> None:
+    tree = SnapshotTree(1000)
+    tree.put(place("a", (1, 100)), pinned=True)
+    tree.clear()
+    assert (tree.nbytes, len(tree)) == (0, 0)
+    assert not SnapshotTree(0).put(place("a", (1, 1)))
+    with pytest.raises(InputError, match="max_nbytes"):
+        SnapshotTree(-1)
+
+
+def test_the_same_place_again_changes_only_its_age() -> None:
+    tree = SnapshotTree(1000)
+    tree.put(place("a", (1, 100)))
+    before = tree.nbytes
+    assert tree.touch("a")
+    assert tree.put(place("a", (7, 100)))
+    assert tree.nbytes == before
+    assert not tree.touch("b")
+
+
+@pytest.mark.parametrize(("one", "other", "length"), [("", "", 0), ("abc", "abd", 2), ("ab", "abc", 2), ("x", "y", 0)])
+def test_common_length(one: str, other: str, length: int) -> None:
+    assert common_length(one, other) == common_length(other, one) == length
+    assert common_length("q" * 999 + one, "q" * 999 + other) == 999 + length
+
+
+def test_beginnings_are_found_by_the_digest_of_each() -> None:
+    text = "gr\u00fc\u00df \U0001f600 dich"
+    assert beginnings(text, [3, 1, 5, 99]) == [(length, digest_of(text[:length])) for length in (1, 3, 5)]

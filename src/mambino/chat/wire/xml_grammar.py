@@ -1,0 +1,38 @@
+"""Lark rules for calls whose parameters are tagged raw text: strings free, every other type as JSON.
+
+Only text is made here; generation/grammar.py compiles it. Start at xml_call_grammar.
+"""
+
+from mambino.chat.wire.format import CallGrammar, Schema, Tools
+from mambino.chat.wire.json_grammar import inline_json, quoted
+from mambino.chat.wire.typed_values import is_text, property_schemas
+
+_TEXT_RULE = r'value_text[suffix="\n</parameter>\n"]: /(?s:.*)/'
+
+
+def xml_call_grammar(tools: Tools, opening_tag: str, opening: str, closing: str) -> CallGrammar:
+    """opening and closing are the symbols of the tags; parameters come in the schema's order, optional ones or not."""
+    names = " | ".join(f"call_{index}" for index in range(len(tools)))
+    rules = [f'call: "\\n<function=" ({names}) "</function>\\n" {closing}', _TEXT_RULE]
+    for index, (name, parameters) in enumerate(tools.items()):
+        rules += _function_rules(f"call_{index}", name, parameters)
+    return CallGrammar(rules="\n".join(rules), opening=opening_tag, before="", between=f'"\\n" {opening}', after="")
+
+
+def _function_rules(rule: str, name: str, parameters: Schema) -> list[str]:
+    required = parameters.get("required", ())
+    wanted = required if isinstance(required, list | tuple) else ()
+    symbols, rules = [quoted(f"{name}>\n")], []
+    for index, (key, schema) in enumerate(property_schemas(parameters).items()):
+        symbols.append(f"{rule}_{index}{'' if key in wanted else '?'}")
+        rules.append(f"{rule}_{index}: {quoted(f'<parameter={key}>' + chr(10))} {_value(schema)}")
+    return [f"{rule}: {' '.join(symbols)}", *rules]
+
+
+def _value(schema: Schema) -> str:
+    choices = schema.get("enum", ())
+    if not is_text(schema):
+        return f'{inline_json(schema, is_lenient=True)} "\\n</parameter>\\n"'
+    if isinstance(choices, list) and choices and all(isinstance(choice, str) for choice in choices):
+        return f'({" | ".join(map(quoted, choices))}) "\\n</parameter>\\n"'
+    return "value_text"

@@ -3,7 +3,8 @@
 // 64 rows by 512 k (two panels of 32 rows) are unpacked once to u8, in L1, and meet every token in tiles of 8: 16 int32
 // accumulators, each started at -zero * sum(activations) so that u8 weights act as signed ones. Tokens are packed first,
 // tile by tile in the order of use, so a tile reads one stream at constant offsets.
-// A token's float sum runs over blocks in order of k whatever the tile, so results do not depend on the tiling.
+// A token's float sum runs over blocks in order of k (mins of eight blocks first) whatever the tile, here and in gemv: results
+// depend neither on the tiling nor on how many tokens there are.
 #include "kernels/gemm/avx512.h"
 
 #include <immintrin.h>
@@ -81,11 +82,11 @@ inline __attribute__((always_inline)) void dot_group(const uint8_t* q, const int
     }
 }
 
-// sums -= min * (x_scale * x_sum)
+// sums -= min * (x_scale * x_sum), for blocks [begin, end)
 template <class Format, int T>
-inline __attribute__((always_inline)) void subtract_mins(const PanelSlice& w, const Packed<Format, T>* x,
-                                                         __m512 (&sums)[T][2]) {
-    for (int64_t b = 0; b < w.blocks; ++b) {
+inline __attribute__((always_inline)) void subtract_mins(const PanelSlice& w, const Packed<Format, T>* x, int64_t begin,
+                                                         int64_t end, __m512 (&sums)[T][2]) {
+    for (int64_t b = begin; b < end; ++b) {
         const __m512 min0 = _mm512_load_ps(w.min + b * 32), min1 = _mm512_load_ps(w.min + b * 32 + 16);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
@@ -104,12 +105,13 @@ inline __attribute__((always_inline)) void prefetch_next(const Block* x, int64_t
         _mm_prefetch(reinterpret_cast<const char*>(x + blocks) + 64 * line, _MM_HINT_T0);
 }
 
-// One scale a block: sums += dot * (scale * x_scale), after the mins where the type has them.
+// One scale a block: sums += dot * (scale * x_scale), for every eight blocks after their mins where the type has them.
 template <class Format, int T>
 inline __attribute__((always_inline)) void multiply_whole(const PanelSlice& w, const Packed<Format, T>* x,
                                                           __m512 (&sums)[T][2]) {
-    if constexpr (Format::kHasMin) subtract_mins<Format, T>(w, x, sums);
     for (int64_t b = 0; b < w.blocks; ++b) {
+        if constexpr (Format::kHasMin)
+            if (b % 8 == 0) subtract_mins<Format, T>(w, x, b, std::min(b + 8, w.blocks), sums);
         prefetch_next(x + b, w.blocks);
         __m512i dots[T][2];
 #pragma GCC unroll 8

@@ -95,8 +95,8 @@ inline __attribute__((always_inline)) void store_five_bits(Rows16 rows, int64_t 
     store_group(q, 7, _mm512_or_si512(high_nibbles(c[3]), fifth_bits<7>(high)));
 }
 
-// Unpack<type>: kZero (u8 value that means 0), kHasMin, kHalves (scales a 32-block), and
-// block(rows, offset, slot): the file blocks at rows + offset into slot.
+// Unpack<type>: kZero (u8 value that means 0), kHasMin, kHalves (scales a 32-block), and of the file block at rows + offset:
+// block(rows, offset, slot), all of it into slot; scales(rows, offset, slot), only scales and mins.
 template <DType type>
 struct Unpack;
 
@@ -107,12 +107,27 @@ struct Format {
     static constexpr int kHalves = halves;
 };
 
+// Types of 32-blocks that start with a float16 scale, followed by a float16 offset (a min with its sign changed) or not.
+template <int zero, bool has_min>
+struct SimpleFormat : Format<zero, has_min> {
+    // head: the first dword of every row's block.
+    static void store_head(__m512i head, const PanelSlot& slot) {
+        _mm512_store_ps(slot.scale, low_half(head));
+        if constexpr (has_min) _mm512_store_ps(slot.min, _mm512_sub_ps(_mm512_setzero_ps(), high_half(head)));
+    }
+    static void scales(Rows16 rows, int64_t offset, const PanelSlot& slot) {
+        const __m512i row = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        const __m512i at = _mm512_mullo_epi32(row, _mm512_set1_epi32(static_cast<int>(rows.stride)));
+        store_head(_mm512_i32gather_epi32(at, rows.first + offset, 1), slot);
+    }
+};
+
 template <>
-struct Unpack<DType::kQ8_0> : Format<128, false> {
+struct Unpack<DType::kQ8_0> : SimpleFormat<128, false> {
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
         columns(rows, offset, c);
-        _mm512_store_ps(slot.scale, low_half(c[0]));
+        store_head(c[0], slot);
         for (int half = 0; half < 2; ++half) {
             columns(rows, offset + 2 + 16 * half, c);
             for (int j = 0; j < 4; ++j) store_group(slot.q, half * 4 + j, _mm512_xor_si512(c[j], bytes(128)));
@@ -121,54 +136,52 @@ struct Unpack<DType::kQ8_0> : Format<128, false> {
 };
 
 template <>
-struct Unpack<DType::kQ4_0> : Format<8, false> {
+struct Unpack<DType::kQ4_0> : SimpleFormat<8, false> {
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
         columns(rows, offset, c);
-        _mm512_store_ps(slot.scale, low_half(c[0]));
+        store_head(c[0], slot);
         store_nibbles(rows, offset + 2, slot.q, [](__m512i v) { return v; });
     }
 };
 
 template <>
-struct Unpack<DType::kQ4_1> : Format<0, true> {
+struct Unpack<DType::kQ4_1> : SimpleFormat<0, true> {
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
         columns(rows, offset, c);
-        _mm512_store_ps(slot.scale, low_half(c[0]));
-        _mm512_store_ps(slot.min, _mm512_sub_ps(_mm512_setzero_ps(), high_half(c[0])));
+        store_head(c[0], slot);
         store_nibbles(rows, offset + 4, slot.q, [](__m512i v) { return v; });
     }
 };
 
 template <>
-struct Unpack<DType::kQ5_0> : Format<16, false> {
+struct Unpack<DType::kQ5_0> : SimpleFormat<16, false> {
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
         columns(rows, offset, c);  // d, and the fifth bits across the first two dwords
-        _mm512_store_ps(slot.scale, low_half(c[0]));
+        store_head(c[0], slot);
         store_five_bits(rows, offset + 6, slot.q,
                         _mm512_or_si512(_mm512_srli_epi32(c[0], 16), _mm512_slli_epi32(c[1], 16)));
     }
 };
 
 template <>
-struct Unpack<DType::kQ5_1> : Format<0, true> {
+struct Unpack<DType::kQ5_1> : SimpleFormat<0, true> {
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
         columns(rows, offset, c);
-        _mm512_store_ps(slot.scale, low_half(c[0]));
-        _mm512_store_ps(slot.min, _mm512_sub_ps(_mm512_setzero_ps(), high_half(c[0])));
+        store_head(c[0], slot);
         store_five_bits(rows, offset + 8, slot.q, c[1]);
     }
 };
 
 template <>
-struct Unpack<DType::kIQ4_NL> : Format<128, false> {
+struct Unpack<DType::kIQ4_NL> : SimpleFormat<128, false> {
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
         columns(rows, offset, c);
-        _mm512_store_ps(slot.scale, low_half(c[0]));
+        store_head(c[0], slot);
         const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kIq4Values));
         const __m512i table = _mm512_xor_si512(_mm512_broadcast_i32x4(values), bytes(128));
         store_nibbles(rows, offset + 2, slot.q, [table](__m512i v) { return _mm512_shuffle_epi8(table, v); });
@@ -199,6 +212,7 @@ inline __attribute__((always_inline)) void store_scales_mins(Rows16 rows, int64_
 
 template <>
 struct Unpack<DType::kQ4_K> : Format<0, true> {
+    static void scales(Rows16 rows, int64_t offset, const PanelSlot& slot) { store_scales_mins(rows, offset, slot); }
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         store_scales_mins(rows, offset, slot);
         for (int part = 0; part < 8; ++part) {  // 16 bytes: half of two neighbouring sub-blocks
@@ -215,6 +229,7 @@ struct Unpack<DType::kQ4_K> : Format<0, true> {
 
 template <>
 struct Unpack<DType::kQ5_K> : Format<0, true> {
+    static void scales(Rows16 rows, int64_t offset, const PanelSlot& slot) { store_scales_mins(rows, offset, slot); }
     static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         store_scales_mins(rows, offset, slot);
         __m512i high[8];
@@ -238,7 +253,7 @@ struct Unpack<DType::kQ5_K> : Format<0, true> {
 
 template <>
 struct Unpack<DType::kQ6_K> : Format<32, false, 2> {
-    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
+    static void scales(Rows16 rows, int64_t offset, const PanelSlot& slot) {
         __m512i c[4];
         columns(rows, offset + 194, c);
         const __m512 d = high_half(c[3]);
@@ -247,6 +262,10 @@ struct Unpack<DType::kQ6_K> : Format<32, false, 2> {
             const __m512i scale = _mm512_srai_epi32(_mm512_slli_epi32(c[s / 4], 24 - 8 * (s % 4)), 24);
             _mm512_store_ps(slot.scale + 32 * s, _mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)));
         }
+    }
+
+    static void block(Rows16 rows, int64_t offset, const PanelSlot& slot) {
+        scales(rows, offset, slot);
         for (int part = 0; part < 8; ++part) store_part(rows, offset, part, slot.q);
     }
 

@@ -8,14 +8,32 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from mambino.server.anthropic_messages.route import count_tokens, messages
 from mambino.server.chat_completions.route import chat_completions
+from mambino.server.completions.route import completions
 from mambino.server.guard import Access, Guard
+from mambino.server.responses.route import delete_response, response, responses
 from mambino.server.service import Service
+from mambino.server.small_routes import detokenize, health, metrics, model, models, tokenize
 
 Endpoint = Callable[[Service, Request], Awaitable[Response]]
 
 # (method, path, endpoint): also what /openapi.json lists
-ROUTES: tuple[tuple[str, str, Endpoint], ...] = (("POST", "/v1/chat/completions", chat_completions),)
+ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
+    ("POST", "/v1/chat/completions", chat_completions),
+    ("POST", "/v1/completions", completions),
+    ("POST", "/v1/responses", responses),
+    ("GET", "/v1/responses/{id}", response),
+    ("DELETE", "/v1/responses/{id}", delete_response),
+    ("POST", "/v1/messages", messages),
+    ("POST", "/v1/messages/count_tokens", count_tokens),
+    ("GET", "/v1/models", models),
+    ("GET", "/v1/models/{name:path}", model),
+    ("POST", "/tokenize", tokenize),
+    ("POST", "/detokenize", detokenize),
+    ("GET", "/health", health),
+    ("GET", "/metrics", metrics),
+)
 
 
 def build_app(service: Service, access: Access) -> ASGIApp:

@@ -4,8 +4,12 @@ Knows no API's JSON. Start at Service.open.
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -13,17 +17,21 @@ from starlette.requests import Request
 
 from mambino.chat.answering import Answerer
 from mambino.chat.events import AnswerEvent
+from mambino.chat.messages import Message
 from mambino.chat.request import AnswerRequest, OutputFormat
-from mambino.errors import ContextFull
+from mambino.errors import ContextFull, MambinoError
 from mambino.generation.generate import TokenEvent
 from mambino.generation.params import SamplingParams
 from mambino.lm import LanguageModel
 from mambino.server.metrics import Metrics
 from mambino.server.reply import until_gone
+from mambino.server.responses.store import ResponseStore
 from mambino.server.running import Ended, Item, Piece, Running, Start
 from mambino.server.slots import Slots
 from mambino.server.worker import BatchingLM
 from mambino.tokenizer.tokenizer import Tokenizer
+
+_log = logging.getLogger("mambino.server")
 
 CLIENT_GONE = 499  # nobody reads this reply; the log and the metrics show it
 
@@ -61,26 +69,31 @@ class Service:
     defaults: SamplingParams
     slots: Slots
     metrics: Metrics = field(default_factory=Metrics)
+    responses: ResponseStore = field(default_factory=ResponseStore)
+    started: int = field(default_factory=lambda: int(time.time()))
     is_draining: bool = False
     _running: set[Running] = field(default_factory=set)
+    _idle: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "mambino-idle"))
 
     def open(self, requests: Sequence[AnswerRequest]) -> list[Running]:
         """An answer for each request, all in line for a slot. Raises HTTPException 429 or 503, with none in line."""
-        return self._open([_answering(self.answerer, request) for request in requests])
+        return self._open([(_answering(self.answerer, request), request) for request in requests])
 
     def open_completions(
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams], output: OutputFormat | None
     ) -> list[Running]:
         """A continuation of each prompt for each of params. Raises as open does."""
-        return self._open([_completing(self.answerer, ids, one, output) for ids in prompts for one in params])
+        return self._open([(_completing(self.answerer, ids, one, output), None) for ids in prompts for one in params])
 
-    async def check(self, request: AnswerRequest) -> int:
-        """Tokens of the prompt. Raises before anything runs: TemplateError, InputError, ContextFull."""
-        return self._check_room(await asyncio.to_thread(self.answerer.count_tokens, request))
+    async def count(self, request: AnswerRequest) -> int:
+        """Tokens of the prompt. Raises TemplateError."""
+        return await asyncio.to_thread(self.answerer.count_tokens, request)
 
-    def check_ids(self, ids: Sequence[int]) -> int:
-        """As check, for a prompt of ids."""
-        return self._check_room(len(ids))
+    async def check(self, request: AnswerRequest) -> None:
+        """Raises before anything runs: TemplateError, ContextFull; InputError for no thinking switch."""
+        thinking = None if request.thinking is None else bool(request.thinking)
+        self.answerer.prompt.template.check_thinking(thinking)
+        self.check_room(await self.count(request))
 
     def drain(self) -> None:
         """Take no new requests; those that run go on."""
@@ -92,38 +105,41 @@ class Service:
             running.stop()
 
     def close(self) -> None:
-        """End the model's thread."""
+        """End the model's thread. May be called twice."""
         self.stop_all()
+        self._idle.shutdown(wait=False, cancel_futures=True)
         self.batching.close()
 
-    def _check_room(self, tokens: int) -> int:
+    def check_room(self, tokens: int) -> None:
+        """Raises ContextFull if a prompt of so many tokens does not fit with an answer."""
         if tokens >= self.limits.context:
             raise ContextFull(
                 f"[context] the prompt has {tokens} tokens, and {self.limits.context} fit with the answer; shorten the "
                 "conversation, or start the server with a larger --context"
             )
-        return tokens
 
-    def _open(self, starts: Sequence[Start]) -> list[Running]:
+    def _open(self, starts: Sequence[tuple[Start, AnswerRequest | None]]) -> list[Running]:
         if self.is_draining:
             raise HTTPException(503, "the server is shutting down", {"retry-after": "5"})
         opened: list[Running] = []
-        for start in starts:
+        for start, request in starts:
             ticket = self.slots.join()
             if ticket is None:
                 for running in opened:
                     running.close()
                 wait_s = self.slots.retry_after_s
                 raise HTTPException(429, f"the line is full; try again in {wait_s} s", {"retry-after": str(wait_s)})
-            running = Running(start, ticket, self.batching.caller, self._note_end)
+            running = Running(start, ticket, self.batching.caller, partial(self._note_end, request))
             self._running.add(running)
             opened.append(running)
         return opened
 
-    def _note_end(self, running: Running, last: Ended | BaseException | None) -> None:
+    def _note_end(self, request: AnswerRequest | None, running: Running, last: Ended | BaseException | None) -> None:
         self._running.discard(running)
         if isinstance(last, Ended):
             self.metrics.answered(last.turn)
+            if request is not None and not self.slots.running and last.turn.tokens:
+                self._idle.submit(_settle, self.answerer, request, last.message)
         elif last is not None:
             self.metrics.failed()
 
@@ -152,6 +168,14 @@ def make_service(
 
 def _plain_answerer(model: LanguageModel, tokenizer: Tokenizer, limits: Limits) -> Answerer:
     return Answerer(model, tokenizer, context=limits.context, slots=limits.slots)
+
+
+def _settle(answerer: Answerer, request: AnswerRequest, message: Message) -> None:
+    """In idle time, for the next turn; a template that cannot render it only costs that turn its head start."""
+    try:
+        answerer.settle(request, message)
+    except MambinoError as error:
+        _log.info("not settled: %s", error)
 
 
 def _answering(answerer: Answerer, request: AnswerRequest) -> Start:

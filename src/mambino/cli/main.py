@@ -20,10 +20,14 @@ FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 VERBS = {
     "run": "Answer one prompt and exit.",
     "chat": "Talk with a model.",
+    "persona": "List, make and pack personas.",
     "info": "Show what a model is, what it needs, and which kernels serve it.",
+    "plan": "Show what a model takes in memory, and whether that fits.",
+    "quantize": "Write a model with fewer bits a weight.",
     "pull": "Fetch a model from the Hugging Face hub.",
     "list": "List the models on this machine.",
     "remove": "Delete a fetched model.",
+    "eval": "Measure a model, or score answers.",
 }
 
 

@@ -1,0 +1,64 @@
+"""Reopen a quantised file and compare it with its source: same model, same types as planned, finite, and how far off.
+
+Knows formats and plans, runs no model (evals.fidelity does). Start at verify.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mambino.errors import FormatError
+from mambino.export.retype import rows_of
+from mambino.formats.checkpoint import Checkpoint, open_checkpoint
+from mambino.formats.tensor import Tensor
+from mambino.lm import Float32Array
+from mambino.quant.plan import QuantPlan
+
+_SAMPLED_VALUES = 1 << 20  # of each tensor, in evenly spread whole rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorError:
+    """Root mean square error over root mean square of a tensor's values; weighted also counts columns by importance."""
+
+    own: str
+    plain: float
+    weighted: float
+
+
+def verify(
+    source: Checkpoint, path: Path | str, plan: QuantPlan, importance: Mapping[str, Float32Array] | None = None
+) -> list[TensorError]:
+    """The error of every matrix of the file at path.
+
+    Every byte is read once for the finiteness of scales; errors are measured on rows spread over each tensor.
+    Raises     FormatError if the file does not open, is another model, has other types, or holds NaN or infinity
+    """
+    written = open_checkpoint(path)
+    if written.config != source.config:
+        raise FormatError(f"{path}: opens as another model than {source.path}; report this, and quantise again")
+    wanted, errors = source.tensors("gguf"), []
+    for own, tensor in written.stored.items():
+        if tensor.type != plan.types[own] or tensor.shape != wanted[own].shape:
+            raise FormatError(f"{path}: tensor {own}: expected {plan.types[own].name}, found {tensor.type.name}")
+        tensor.require_finite()
+        if len(tensor.shape) == 2 and plan.types[own].name != "F32":
+            errors.append(_error_of(own, wanted[own], tensor, (importance or {}).get(own)))
+    return errors
+
+
+def _error_of(own: str, source: Tensor, written: Tensor, importance: Float32Array | None) -> TensorError:
+    weights = np.ones(source.cols, np.float64) if importance is None else importance.astype(np.float64)
+    squares, energy = np.zeros(source.cols), np.zeros(source.cols)
+    count = min(source.rows, max(1, _SAMPLED_VALUES // source.cols))
+    for row in np.linspace(0, source.rows - 1, count).astype(int).tolist():
+        values = rows_of(source, row, row + 1)[0].astype(np.float64)
+        squares += (rows_of(written, row, row + 1)[0] - values) ** 2
+        energy += values**2
+    return TensorError(own=own, plain=_ratio(squares, energy), weighted=_ratio(weights * squares, weights * energy))
+
+
+def _ratio(squares: np.ndarray, energy: np.ndarray) -> float:
+    return float(np.sqrt(squares.sum() / energy.sum())) if energy.any() else 0.0

@@ -1,0 +1,114 @@
+"""BFCL v4, single turn: function calls compared with the possible answers; irrelevance: no call. Start at load."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, cast
+
+from mambino.chat.messages import message_from_json
+from mambino.errors import InputError
+from mambino.evals.data import Row, Source, SuiteOptions
+from mambino.evals.task import AnswerJson, Player, Sample, Share, Task, Verdict, answer_json, first
+from mambino.evals.tasks import only_part
+from mambino.scoring.call_forms import calls_of
+from mambino.scoring.calls import Allowed, CallKind, match_calls
+from mambino.scoring.scored import Scored, right, wrong
+
+Kind = CallKind | Literal["irrelevance"]
+KINDS: Mapping[str, Kind] = {
+    "simple_python": "simple",
+    "multiple": "multiple",
+    "parallel": "parallel",
+    "irrelevance": "irrelevance",
+    "live_simple": "simple",
+    "live_irrelevance": "irrelevance",
+}
+VERSION = "mambino's AST check, after bfcl-eval 2026.3.23"
+_REPO = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
+# What the field calls the types that BFCL names after Python's.
+_JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
+_ALLOWED_NAME = re.compile(r"[^A-Za-z0-9_-]")
+
+
+def load(options: SuiteOptions, part: str) -> Task:
+    samples = [sample for category in only_part("bfcl", part, tuple(KINDS)) for sample in _category(options, category)]
+    metrics = ("accuracy", *(KINDS if not part else ()))
+    name = f"bfcl:{part}" if part else "bfcl"
+    return Task(name=name, samples=tuple(samples), score=score, metrics=metrics, attempt=attempt, version=VERSION)
+
+
+def empty_task() -> Task:
+    """Without samples it still scores rows that carry their function, ground_truth and category (or an id with it)."""
+    return Task(name="bfcl", samples=(), score=score, metrics=("accuracy", *KINDS), version=VERSION)
+
+
+def _category(options: SuiteOptions, category: str) -> tuple[Sample, ...]:
+    rows = options.rows("bfcl", _source(f"BFCL_v4_{category}.json"))
+    allowed: Mapping[str, Row] = {}
+    if KINDS[category] != "irrelevance":
+        answers = options.rows("bfcl", _source(f"possible_answer/BFCL_v4_{category}.json"))
+        allowed = {str(row["id"]): row for row in answers}
+    return first((_sample(row, category, allowed.get(str(row["id"]), {})) for row in rows), options.limit)
+
+
+def _source(file: str) -> Source:
+    return Source(names=(file,), repo=_REPO, file=file)
+
+
+def _sample(row: Row, category: str, answer: Row) -> Sample:
+    turns = cast(Sequence[Sequence[object]], row["question"])
+    functions = cast(Sequence[Row], row["function"])
+    return Sample(
+        id=str(row["id"]),
+        messages=tuple(message_from_json(message) for message in turns[0]),
+        tools=tuple(tool_schema(function) for function in functions),
+        data={"category": category, "function": functions, "ground_truth": answer.get("ground_truth", [])},
+    )
+
+
+def tool_schema(function: Row) -> dict[str, object]:
+    """BFCL's description as a JSON schema, under a name that every server takes (no dots)."""
+    schema = {key: _json_schema(value) for key, value in function.items() if key != "response"}
+    return schema | {"name": _ALLOWED_NAME.sub("_", str(function["name"]))}
+
+
+def _json_schema(value: object) -> object:
+    if isinstance(value, Mapping):
+        converted = {key: _json_schema(item) for key, item in value.items()}
+        kind = converted.get("type")
+        return converted | {"type": _JSON_TYPES.get(kind, kind)} if isinstance(kind, str) else converted
+    return [_json_schema(item) for item in value] if isinstance(value, list) else value
+
+
+def attempt(sample: Sample, player: Player) -> dict[str, object]:
+    """One answer; calls under the names that the descriptions have, not the ones that servers take."""
+    reply = player.ask(sample.messages, tools=sample.tools)
+    functions = cast(Sequence[Row], sample.data["function"])
+    names = {str(tool_schema(function)["name"]): str(function["name"]) for function in functions}
+    calls = [{names.get(call.name, call.name): dict(call.arguments)} for call in reply.message.tool_calls]
+    answer = answer_json(reply)
+    return answer | ({"response": calls} if calls else {})
+
+
+def score(sample: Sample, answer: AnswerJson) -> Verdict:
+    category = str(sample.data.get("category") or category_of(str(sample.data.get("id", ""))))
+    if category not in KINDS:
+        raise InputError(f"[eval] category {category!r}: expected one of {', '.join(KINDS)}")
+    scored = _scored(KINDS[category], sample, answer)
+    share = Share(part=scored.value or 0.0)
+    return Verdict(shares={"accuracy": share, category: share}, details={"evidence": scored.evidence})
+
+
+def category_of(name: str) -> str:
+    """simple_python_12 -> simple_python; live_simple_3-2-1 -> live_simple."""
+    return re.sub(r"_\d[\d-]*$", "", name)
+
+
+def _scored(kind: Kind, sample: Sample, answer: AnswerJson) -> Scored:
+    try:
+        calls = calls_of(answer["response"])
+    except InputError as error:
+        return right("no call") if kind == "irrelevance" else wrong(str(error))
+    if kind == "irrelevance":
+        return wrong(f"calls {calls[0].name}") if calls else right("no call")
+    functions = cast(Sequence[Row], sample.data["function"])
+    return match_calls(kind, functions, calls, cast(Sequence[Allowed], sample.data["ground_truth"]))

@@ -60,9 +60,17 @@ def sub_config(parent: HybridConfig, sizes: SubSizes, *, depth_order: Sequence[i
     order = list(range(len(parent.layers))) if depth_order is None else list(depth_order)
     if sorted(order) != list(range(len(parent.layers))):
         raise InputError(f"[compress] depth order: expected every layer of {len(parent.layers)} once, got {order}")
-    kept = tuple(sorted(order[:count]))
-    layers = tuple(_smaller(parent.layers[index], index, sizes) for index in kept)
-    hidden = parent.hidden_size if sizes.hidden_size is None else sizes.hidden_size
+    return uneven_sub(parent, dict.fromkeys(order[:count], sizes), hidden_size=sizes.hidden_size)
+
+
+def uneven_sub(parent: HybridConfig, sizes: Mapping[int, SubSizes], *, hidden_size: int | None = None) -> SubConfig:
+    """The sub-model that keeps these layers, each in sizes of its own (hidden_size and num_layers of them are unused).
+
+    Raises     InputError as sub_config does
+    """
+    kept = tuple(sorted(sizes))
+    layers = tuple(_smaller(parent.layers[index], index, sizes[index]) for index in kept)
+    hidden = parent.hidden_size if hidden_size is None else hidden_size
     sub = SubConfig(config=replace(parent, layers=layers, hidden_size=hidden), kept=kept)
     check_inside(parent, sub)
     _check_storable(sub)

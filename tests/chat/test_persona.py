@@ -38,7 +38,7 @@ def test_system_text_holds_voice_and_rules_and_stays_the_same() -> None:
         ('name = "A"\nthinking = true', "thinking"),
         ('name = "A"\n[sampling]\nheat = 1', "sampling.heat"),
         ('name = "A"\nmemory = -1', "memory"),
-        ('name = "A', "line 1"),
+        ('name = "A', "Unterminated"),
     ],
 )
 def test_a_wrong_file_is_explained(text: str, said: str) -> None:

@@ -9,6 +9,7 @@ from mambino.cli.main import exit_code
 from mambino.cli.opening import Opened
 from mambino.cli.options import ModelOptions
 from mambino.formats.checkpoint import Checkpoint
+from mambino.planner import plan_memory
 from tiny_chat import TEMPLATE, ReplyLM, tiny_tokenizer
 
 Run = Callable[..., tuple[int, str, str]]
@@ -45,12 +46,13 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ReplyLM]:
                 checkpoint=checkpoint,
                 model=model,
                 tokenizer=tokenizer,
-                context=options.context or context,
+                plan=plan_memory(model.config, weights_nbytes=0, context=options.context or context),
+                how=("scripted",),
                 load_s=0.0,
             )
 
-        monkeypatch.setattr("mambino.cli.run.open_all", opened)
-        monkeypatch.setattr("mambino.cli.chat.open_all", opened)
+        for verb in ("run", "chat", "persona"):
+            monkeypatch.setattr(f"mambino.cli.{verb}.open_all", opened)
         return model
 
     return install

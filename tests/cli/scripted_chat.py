@@ -12,6 +12,7 @@ from mambino.cli.opening import Opened
 from mambino.cli.options import ModelOptions
 from mambino.formats.checkpoint import Checkpoint
 from mambino.lm import Float32Array, Int32Array, SequenceState
+from mambino.planner import plan_memory
 from tiny_chat import TEMPLATE, ReplyLM, tiny_tokenizer
 
 STEP_S = 0.01
@@ -35,7 +36,15 @@ def opened(options: ModelOptions) -> Opened:
         generation_defaults={},
         chat_template=TEMPLATE,
     )
-    return Opened(name="scripted", checkpoint=checkpoint, model=model, tokenizer=tokenizer, context=4000, load_s=0.0)
+    return Opened(
+        name="scripted",
+        checkpoint=checkpoint,
+        model=model,
+        tokenizer=tokenizer,
+        plan=plan_memory(model.config, weights_nbytes=0, context=4000),
+        how=("scripted",),
+        load_s=0.0,
+    )
 
 
 chat.open_all = opened

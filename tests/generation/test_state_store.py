@@ -1,5 +1,6 @@
 """States on disk: found by their text, refused when damaged or foreign, never half written."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_every_damage_is_noticed_and_the_file_computed_again(model: FakeLM, tmp_
 
 def test_a_failed_write_leaves_nothing(model: FakeLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(FormatError, match="No space"):
         write_place(tmp_path / "x.state", place(model, "one"), model, PRINT)
     assert list(tmp_path.iterdir()) == []
 
@@ -75,7 +76,7 @@ def test_the_oldest_files_go_when_the_cap_is_reached(model: FakeLM, tmp_path: Pa
     for number, text in enumerate(("two", "six", "ten")):
         path = store.put(place(model, text))
         stamp = 10**9 * (number + 2_000_000_000)
-        __import__("os").utime(path, ns=(stamp, stamp))
+        os.utime(path, ns=(stamp, stamp))
     assert len(list(first.parent.glob("*.state"))) <= 2
     assert not first.exists()
     assert store.best("ten!") is not None

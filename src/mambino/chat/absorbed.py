@@ -116,6 +116,10 @@ class AbsorbedText:
         self.ids += ids
         self.text += spelling.decode(ids)
 
+    def place(self) -> Place:
+        """Where this is, as a value; the state must be known, as it is between answers."""
+        return Place(text=self.text, ids=tuple(self.ids), snapshot=self.state.snapshot())
+
     def mark(self, *, pinned: bool = False, on_disk: bool = False) -> None:
         """Remember this place in the cache, and if on_disk and there is a store, on disk. Mutates self."""
         if not self.ids or not self._is_known():
@@ -124,7 +128,7 @@ class AbsorbedText:
         store = self._store if on_disk else None
         if self._tree.touch(self.text) and not pinned and store is None:
             return
-        place = Place(text=self.text, ids=tuple(self.ids), snapshot=self.state.snapshot())
+        place = self.place()
         self._tree.put(place, pinned=pinned)
         if store is not None:
             store.put(place)

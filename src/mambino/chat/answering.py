@@ -21,7 +21,7 @@ from mambino.chat.spelling import IdSpelling, RenderedSpelling, Spelling
 from mambino.chat.stream import ThinkingSplitter, opens_thinking
 from mambino.errors import ContextFull, TemplateError
 from mambino.generation.params import SamplingParams
-from mambino.generation.prefix_cache import SnapshotTree, common_length
+from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
 from mambino.generation.state_store import StateStore
 from mambino.lm import LanguageModel
 from mambino.tokenizer.tokenizer import Tokenizer
@@ -122,18 +122,24 @@ class Answerer:
         """Tokens of the prompt that request renders to. Raises TemplateError."""
         return len(self.prompt.encode(self.render(request)))
 
-    def warm(self, request: AnswerRequest, *, on_progress: Progress | None = None, on_disk: bool = False) -> None:
+    def warm(
+        self, request: AnswerRequest, *, on_progress: Progress | None = None, on_disk: bool = False
+    ) -> Place | None:
         """Absorb what all conversations that begin with request's messages share, and keep it for good.
 
-        Mutates    the cache: the place is pinned; if on_disk it is also stored
+        The place, or None for a template without control tokens, where nothing is certain to be shared.
+
+        Mutates    the cache: the place is pinned, if it fits under the cap; if on_disk it is also stored
         """
         text = self._stable(request)
         if not text:
-            return
+            return None
         slot = self._take(text)
         try:
-            self._absorb_all(slot, text, on_progress)
+            if slot.text != text:
+                self._absorb_all(slot, text, on_progress)
             slot.mark(pinned=True, on_disk=on_disk)
+            return slot.place()
         finally:
             self._slots.give_back(slot)
 

@@ -16,8 +16,9 @@ MAX_FILE_BYTES = 256 * 1024
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _THINKING: dict[str, Thinking] = {"auto": None, "off": False, "on": True}
 _SAMPLING = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty", "max_tokens",
-)  # fmt: skip
+    *("temperature", "top_k", "top_p", "min_p", "max_tokens"),
+    *("repetition_penalty", "presence_penalty", "frequency_penalty"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,10 @@ from types import FrameType
 
 import click
 
+from mambino.chat.answering import Answerer
+from mambino.chat.context import ContextPolicy
+from mambino.chat.messages import Message
+from mambino.chat.persona_pack import Pack
 from mambino.chat.session import Chat
 from mambino.cli.chat_commands import Answer, Commands, Talk
 from mambino.cli.chat_input import open_input
@@ -21,8 +25,9 @@ from mambino.cli.options import (
     sampling_options,
     thinking_option,
 )
+from mambino.cli.personas import open_persona
 from mambino.cli.sampling import ChosenSampling, choose_sampling
-from mambino.cli.terminal import human_bytes, human_count, note, paint, quiet_keyboard
+from mambino.cli.terminal import human_bytes, human_count, note, paint, quiet_keyboard, write
 from mambino.errors import MambinoError
 
 
@@ -31,11 +36,29 @@ from mambino.errors import MambinoError
 @sampling_options
 @click.option("-s", "--system", metavar="TEXT", help="Instructions for the whole conversation.")
 @thinking_option
+@click.option("-p", "--persona", metavar="NAME", help="Who answers: a name from `mambino persona list`, or a file.")
+@click.option(
+    "--when-full",
+    type=click.Choice(["error", "drop", "summarise"]),
+    default="error",
+    show_default=True,
+    help="When the context is full: stop, forget the oldest turns, or have the model sum them up.",
+)
+@click.option("--keep-state", is_flag=True, help="Keep what was read on disk, so that the next start need not read it.")
 @click.option("--load", "saved", type=click.Path(), metavar="FILE", help="Go on with a conversation from /save.")
 @click.option("--no-history", is_flag=True, help="Do not keep what you type for the next time.")
 @debug_option
 @click.pass_context
-def command(ctx: click.Context, system: str | None, thinking: bool | None, saved: str | None, no_history: bool) -> None:
+def command(
+    ctx: click.Context,
+    system: str | None,
+    thinking: bool | None,
+    persona: str | None,
+    when_full: ContextPolicy,
+    keep_state: bool,
+    saved: str | None,
+    no_history: bool,
+) -> None:
     """Talk with a model.
 
     Enter sends; Alt-Enter (or Esc, Enter) begins a new line; a line of three quotes opens and closes a longer text.
@@ -45,12 +68,17 @@ def command(ctx: click.Context, system: str | None, thinking: bool | None, saved
     mambino chat
     mambino chat -m zoo/ape:Q4_K_M --system "You are a pirate."
     mambino chat -m ./model.gguf --no-think -t 0.3
+    mambino chat --persona innkeeper --when-full summarise
 
     Through a pipe, every line of standard input is one message.
     """
+    if persona is not None and system is not None:
+        raise click.UsageError("--persona brings its own system text; leave --system out.")
     asked = overrides(ctx)
     opened = open_all(chosen_model(ctx))
-    sampling = choose_sampling(opened.checkpoint, asked)
+    pack = None if persona is None else open_persona(persona, opened.model, opened.fingerprint)
+    sampling = choose_sampling(opened.checkpoint, asked if pack is None else {**pack.persona.sampling, **asked})
+    answerer = opened.answerer(store=opened.store() if keep_state else None)
     chat = Chat(
         opened.model,
         opened.tokenizer,
@@ -58,13 +86,37 @@ def command(ctx: click.Context, system: str | None, thinking: bool | None, saved
         params=sampling.params,
         system=system,
         thinking=thinking,
+        when_full=when_full,
+        answerer=answerer,
     )
+    if pack is not None:
+        _introduce(chat, answerer, pack, thinking_asked=thinking is not None)
     talk = Talk(opened=opened, chat=chat, sampling=sampling, view=AnswerView())
     commands = Commands(talk)
     _greet(opened, sampling)
+    if pack is not None and pack.persona.greeting:
+        write(f"{pack.persona.greeting}\n", sys.stdout)
     if saved is not None:
         commands.run(f"/load {saved}")
-    _talk(talk, commands, keep_history=not no_history)
+    try:
+        _talk(talk, commands, keep_history=not no_history)
+    finally:
+        if keep_state:
+            answerer.persist()
+
+
+def _introduce(chat: Chat, answerer: Answerer, pack: Pack, *, thinking_asked: bool) -> None:
+    """Make chat's model the persona, from its packed state if there is one."""
+    persona = pack.persona
+    chat.set_system(persona.system_text())
+    if not thinking_asked:
+        chat.thinking = persona.thinking
+    if pack.place is not None:
+        answerer.cache.put(pack.place, pinned=True)
+    elif pack.note:
+        note(f"{pack.note}; the persona's text is read again")
+    if persona.greeting:
+        chat.messages.append(Message(role="assistant", content=persona.greeting))
 
 
 def _greet(opened: Opened, sampling: ChosenSampling) -> None:

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from mambino.chat.answering import Answerer
 from mambino.cli.options import ModelOptions, shown_model_name
 from mambino.config import HybridConfig
 from mambino.errors import InputError
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
-from mambino.hub.local import resolve
+from mambino.formats.fingerprint import fingerprint
+from mambino.generation.prefix_cache import SnapshotTree
+from mambino.generation.state_store import StateStore
+from mambino.hub.local import home, resolve
 from mambino.lm import LanguageModel
 from mambino.load import Backend, model_of, tokenizer_of
+from mambino.planner import MemoryPlan, advice, plan_memory, require_fit
 from mambino.tokenizer.tokenizer import Tokenizer
 
 DEFAULT_CONTEXT = 32768
@@ -24,20 +29,50 @@ _SMALLEST_DEFAULT = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """name is what the user typed; load_s is how long opening took."""
+    """name is what the user typed; load_s is how long opening took; how says what else a state depends on."""
 
     name: str
     checkpoint: Checkpoint
     model: LanguageModel
     tokenizer: Tokenizer
-    context: int
+    plan: MemoryPlan
+    how: tuple[str, ...]
     load_s: float
 
+    @property
+    def context(self) -> int:
+        return self.plan.context
 
-def open_all(options: ModelOptions) -> Opened:
-    """Raises MambinoError for whatever cannot be opened; InputError for a context that the model cannot have."""
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights and how they run: what saved states belong to."""
+        return fingerprint(self.checkpoint, *self.how)
+
+    def answerer(self, *, store: StateStore | None = None) -> Answerer:
+        """Answers inside the plan: its slots, its context, its room for snapshots."""
+        return Answerer(
+            self.model,
+            self.tokenizer,
+            context=self.plan.context,
+            slots=self.plan.slots,
+            cache=SnapshotTree(self.plan.snapshots),
+            store=store,
+        )
+
+    def store(self) -> StateStore:
+        """States of this model on disk, below the cache folder."""
+        return StateStore(home() / "states", self.model, self.fingerprint)
+
+
+def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
+    """Open everything for slots conversations at once.
+
+    Raises     MambinoError for whatever cannot be opened; InputError, before anything large is, for a context that the
+               model cannot have, or a plan above --memory
+    """
     started = time.perf_counter()
     checkpoint = open_checkpoint(resolve(options.model))
+    plan = choose_plan(checkpoint, options.context, slots=slots, ceiling=options.memory)
     model = model_of(
         checkpoint,
         backend=cast(Backend, options.backend),
@@ -50,12 +85,28 @@ def open_all(options: ModelOptions) -> Opened:
         checkpoint=checkpoint,
         model=model,
         tokenizer=tokenizer_of(checkpoint),
-        context=_chosen_context(checkpoint.config, options.context),
+        plan=plan,
+        how=(options.backend, options.dtype or ""),
         load_s=time.perf_counter() - started,
     )
 
 
-def _chosen_context(config: HybridConfig, asked: int | None) -> int:
+def choose_plan(checkpoint: Checkpoint, context: int | None, *, slots: int, ceiling: int | None) -> MemoryPlan:
+    """The memory plan; context None takes the largest sensible one. Raises InputError if it is above the ceiling."""
+    config = checkpoint.config
+    chosen = choose_context(config, context)
+    while True:
+        plan = plan_memory(config, weights_nbytes=checkpoint.nbytes, context=chosen, slots=slots, ceiling=ceiling)
+        is_above = ceiling is not None and bool(advice(config, plan, ceiling))
+        if not is_above or context is not None or chosen <= _SMALLEST_DEFAULT:
+            break
+        chosen //= 2
+    if ceiling is not None:
+        require_fit(config, plan, ceiling)
+    return plan
+
+
+def choose_context(config: HybridConfig, asked: int | None) -> int:
     if asked is None:
         return default_context(config, available_memory())
     if asked > config.max_context:

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 
 import click
 
+from mambino.cli.sizes import memory_size, token_count
 from mambino.errors import InputError
 from mambino.generation.params import SamplingParams
 from mambino.hub.local import BUNDLED
@@ -23,7 +24,10 @@ _META = "mambino.options"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """Which model, and how to run it. context None means a default that fits the machine."""
+    """Which model, and how to run it.
+
+    context None means a default that fits the machine. memory is a ceiling in bytes, or None.
+    """
 
     model: str
     backend: str
@@ -31,6 +35,7 @@ class ModelOptions:
     dtype: str | None
     threads: int | None
     context: int | None
+    memory: int | None
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -57,9 +62,15 @@ _MODEL_OPTIONS = (
     _shared("--threads", type=click.IntRange(1), metavar="N", help="Processor cores to use.  [default: all]"),
     _shared(
         "--context",
-        type=click.IntRange(2),
+        type=token_count,
         metavar="N",
         help="Room for prompt and answer, in tokens.  [default: up to 32768, less on a small machine]",
+    ),
+    _shared(
+        "--memory",
+        type=memory_size,
+        metavar="SIZE",
+        help="The most that the process may take, such as 4GiB; checked before anything is loaded.",
     ),
 )
 _SAMPLING_OPTIONS = (
@@ -89,7 +100,7 @@ _SAMPLING_FIELDS = (
 
 
 def model_options(function: Function) -> Function:
-    """Add -m, --backend, --device, --dtype, --threads and --context."""
+    """Add -m, --backend, --device, --dtype, --threads, --context and --memory."""
     for option in reversed(_MODEL_OPTIONS):
         function = option(function)
     return function
@@ -128,6 +139,7 @@ def chosen_model(ctx: click.Context) -> ModelOptions:
         dtype=kept["dtype"],
         threads=kept["threads"],
         context=kept["context"],
+        memory=kept["memory"],
     )
 
 

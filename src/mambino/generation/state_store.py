@@ -6,8 +6,7 @@ is deleted and computed again. Start at StateStore; read_place and write_place a
 
 import json
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mambino.errors import FormatError
+from mambino.formats.mapped import replacing
 from mambino.generation.prefix_cache import Key, Place, beginnings
 from mambino.lm import LanguageModel
 
@@ -85,41 +85,43 @@ class StateStore:
 
 
 def write_place(path: Path, place: Place, model: LanguageModel, fingerprint: str) -> None:
-    """Write one file atomically: magic, header length, header, ids, packed snapshot, checksum of all before it."""
+    """Write one file, whole or not at all."""
+    with replacing(path) as stream:
+        for part in encode_place(place, model, fingerprint):
+            stream.write(part)
+
+
+def encode_place(place: Place, model: LanguageModel, fingerprint: str) -> Iterator[bytes | memoryview]:
+    """The parts of a file: magic, header length, header, ids, packed snapshot, checksum of all before it."""
     packed = memoryview(model.pack(place.snapshot)).cast("B")
     ids = np.asarray(place.ids, dtype="<i4").tobytes()
     header = json.dumps(
         {"fingerprint": fingerprint, "text": place.text, "num_ids": len(place.ids), "packed_bytes": packed.nbytes}
     ).encode("ascii")
     checksum = blake2b(digest_size=_CHECK_BYTES)
-    descriptor, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            for part in (MAGIC, len(header).to_bytes(8, "little"), header, ids, packed):
-                checksum.update(part)
-                stream.write(part)
-            stream.write(checksum.digest())
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(staged, path)
-    except BaseException:
-        Path(staged).unlink(missing_ok=True)
-        raise
+    for part in (MAGIC, len(header).to_bytes(8, "little"), header, ids, packed):
+        checksum.update(part)
+        yield part
+    yield checksum.digest()
 
 
 def read_place(path: Path, model: LanguageModel, fingerprint: str) -> Place:
     """Read one file. Raises FormatError if it is damaged, or of another model; OSError if unreadable."""
-    content = memoryview(path.read_bytes())
-    header, body = _header(path, content)
+    return decode_place(memoryview(path.read_bytes()), model, fingerprint, where=str(path))
+
+
+def decode_place(content: memoryview, model: LanguageModel, fingerprint: str, *, where: str) -> Place:
+    """A place from what encode_place made; where names it in errors. Raises FormatError."""
+    header, body = _header(where, content)
     if header.fingerprint != fingerprint:
-        raise FormatError(f"[state] {path}: made with another model, quantisation or adapter; delete it")
+        raise FormatError(f"[state] {where}: made with another model, quantisation or adapter")
     ids_bytes = 4 * header.num_ids
     if len(body) != ids_bytes + header.packed_bytes:
-        raise FormatError(f"[state] {path}: {len(body)} bytes of state, expected {ids_bytes + header.packed_bytes}")
+        raise FormatError(f"[state] {where}: {len(body)} bytes of state, expected {ids_bytes + header.packed_bytes}")
     ids = np.frombuffer(body[:ids_bytes], dtype="<i4")
     snapshot = model.unpack(body[ids_bytes:])
     if snapshot.position != len(ids):
-        raise FormatError(f"[state] {path}: {len(ids)} ids for a state of {snapshot.position} tokens")
+        raise FormatError(f"[state] {where}: {len(ids)} ids for a state of {snapshot.position} tokens")
     return Place(text=header.text, ids=tuple(ids.tolist()), snapshot=snapshot)
 
 
@@ -131,23 +133,23 @@ class _Header:
     packed_bytes: int
 
 
-def _header(path: Path, content: memoryview) -> tuple[_Header, memoryview]:
+def _header(where: str, content: memoryview) -> tuple[_Header, memoryview]:
     start = len(MAGIC) + 8
     if len(content) < start + _CHECK_BYTES or bytes(content[: len(MAGIC)]) != MAGIC:
-        raise FormatError(f"[state] {path}: not a saved state, or cut short")
+        raise FormatError(f"[state] {where}: not a saved state, or cut short")
     if blake2b(content[:-_CHECK_BYTES], digest_size=_CHECK_BYTES).digest() != bytes(content[-_CHECK_BYTES:]):
-        raise FormatError(f"[state] {path}: damaged (its checksum does not match); it will be computed again")
+        raise FormatError(f"[state] {where}: damaged (its checksum does not match); it will be computed again")
     length = int.from_bytes(content[len(MAGIC) : start], "little")
     if not 0 < length <= min(_MAX_HEADER_BYTES, len(content) - start - _CHECK_BYTES):
-        raise FormatError(f"[state] {path}: header of {length} bytes")
+        raise FormatError(f"[state] {where}: header of {length} bytes")
     try:
         fields = json.loads(bytes(content[start : start + length]))
         header = _Header(**fields)
     except (ValueError, TypeError) as error:
-        raise FormatError(f"[state] {path}: header: {error}") from error
+        raise FormatError(f"[state] {where}: header: {error}") from error
     counts = (header.num_ids, header.packed_bytes)
     if not (isinstance(header.text, str) and all(isinstance(n, int) and n >= 0 for n in counts)):
-        raise FormatError(f"[state] {path}: header fields of the wrong type")
+        raise FormatError(f"[state] {where}: header fields of the wrong type")
     return header, content[start + length : -_CHECK_BYTES]
 
 

@@ -1,0 +1,63 @@
+"""A persona and the state that has already read its system text, in one file: it answers at once.
+
+The file is a zip of two stored members, so that anyone can look inside. A state of another model is left aside: the
+persona works, and its text is read again. Start at open_pack.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from mambino.chat.persona import MAX_FILE_BYTES, Persona, parse_persona
+from mambino.errors import FormatError
+from mambino.formats.mapped import replacing
+from mambino.generation.prefix_cache import Place
+from mambino.generation.state_store import decode_place, encode_place
+from mambino.lm import LanguageModel
+
+SUFFIX = ".persona"
+_PERSONA, _STATE = "persona.toml", "state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """place is None if the file's state is not for this model; note then says why."""
+
+    persona: Persona
+    place: Place | None
+    note: str = ""
+
+
+def write_pack(path: Path, persona_text: str, place: Place, model: LanguageModel, fingerprint: str) -> None:
+    """Write one file, whole or not at all. Raises FormatError if it cannot be written."""
+    with replacing(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_PERSONA, persona_text)
+        with archive.open(_STATE, "w", force_zip64=True) as member:
+            for part in encode_place(place, model, fingerprint):
+                member.write(part)
+
+
+def open_pack(path: Path, model: LanguageModel, fingerprint: str) -> Pack:
+    """Read one file; the persona's id is its stem. Raises FormatError if it is damaged, or no pack; OSError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            persona_text = _member(archive, _PERSONA, path, MAX_FILE_BYTES)
+            persona = parse_persona(persona_text.decode("utf-8"), path.stem, where=f"{path}:{_PERSONA}")
+            state = memoryview(_member(archive, _STATE, path, path.stat().st_size))
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, EOFError) as error:
+        raise FormatError(f"[persona] {path}: not a persona pack, or damaged: {error}") from error
+    try:
+        return Pack(persona=persona, place=decode_place(state, model, fingerprint, where=str(path)))
+    except FormatError as error:
+        return Pack(persona=persona, place=None, note=str(error))
+
+
+def _member(archive: zipfile.ZipFile, name: str, path: Path, max_nbytes: int) -> bytes:
+    """One stored member. Raises FormatError if there is none, or it is compressed (and so might be of any size)."""
+    try:
+        member = archive.getinfo(name)
+    except KeyError:
+        raise FormatError(f"[persona] {path}: no {name} inside; make it with `mambino persona pack`") from None
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size > max_nbytes:
+        raise FormatError(f"[persona] {path}: {name} is compressed or too large; make it with `mambino persona pack`")
+    return archive.read(member)

@@ -1,0 +1,30 @@
+"""Where personas are found: the user's own folder first, then what comes with mambino. Start at open_persona."""
+
+from pathlib import Path
+
+import mambino
+from mambino.chat.persona import Persona, find_persona
+from mambino.chat.persona_pack import SUFFIX, Pack, open_pack
+from mambino.hub.local import home
+from mambino.lm import LanguageModel
+
+
+def own_folder() -> Path:
+    """Of the personas that the user made; need not exist."""
+    return home() / "personas"
+
+
+def folders() -> list[Path]:
+    return [own_folder(), Path(mambino.__file__).parent / "personas"]
+
+
+def source_of(persona: Persona) -> Path:
+    """The file that a found persona was read from."""
+    return next(path for folder in folders() if (path := folder / f"{persona.id}.toml").is_file())
+
+
+def open_persona(name: str, model: LanguageModel, fingerprint: str) -> Pack:
+    """A persona by id, .toml file or pack. Raises InputError or FormatError."""
+    if name.endswith(SUFFIX) and Path(name).is_file():
+        return open_pack(Path(name), model, fingerprint)
+    return Pack(persona=find_persona(name, folders()), place=None)

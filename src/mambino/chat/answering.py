@@ -160,10 +160,18 @@ class Answerer:
         try:
             if slot.text != text:
                 self._absorb_all(slot, text, give_way, chunk=SETTLE_CHUNK)
-        except _WantedError:
+        except (_WantedError, ContextFull):  # what is not settled is absorbed with the next request
             pass
         finally:
             self._slots.give_back(slot)
+
+    def stop_settling(self) -> None:
+        """Make every settle() give way, and wait until it has."""
+        self._is_wanted.set()
+        try:
+            self._slots.wait_settled()
+        finally:
+            self._is_wanted.clear()
 
     def persist(self) -> None:
         """Write where the idle conversations stand to the store, if there is one."""

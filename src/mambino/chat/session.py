@@ -220,6 +220,10 @@ class Chat:
             shown = self._window.view(self.messages)
             self._answerer.settle(self._request(shown[:-1], may_call=True), shown[-1])
 
+    def stop_settling(self) -> None:
+        """Make settle(), running in another thread, return soon; waits until it has."""
+        self._answerer.stop_settling()
+
     def _answer(self, may_call: bool, on_progress: Progress | None) -> Generator[ChatEvent, None, None]:
         self.last_turn = None
         request = self._request(self._fitting(), may_call)

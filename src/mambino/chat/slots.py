@@ -50,6 +50,12 @@ class Slots:
             self._settling.add(id(slot))
             return slot
 
+    def wait_settled(self) -> None:
+        """Until no state settles."""
+        with self._changed:
+            while self._settling:
+                self._changed.wait()
+
     def give_back(self, slot: AbsorbedText) -> None:
         """Mutates self: slot is idle again."""
         with self._changed:

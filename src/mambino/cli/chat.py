@@ -3,7 +3,8 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Thread
 from types import FrameType
 
 import click
@@ -101,6 +102,7 @@ def command(
     try:
         _talk(talk, commands, keep_history=not no_history)
     finally:
+        answerer.stop_settling()
         if keep_state:
             answerer.persist()
 
@@ -144,6 +146,14 @@ def _talk(talk: Talk, commands: Commands, *, keep_history: bool) -> None:
             continue
         if answer is not None:
             _show(talk, answer)
+            if sys.stdin.isatty():  # while the next question is typed
+                Thread(target=_settle, args=(talk.chat,), daemon=True).start()
+
+
+def _settle(chat: Chat) -> None:
+    """Absorb what the next prompt will hold of this one. Nothing is lost where it fails: the prompt will say so."""
+    with suppress(MambinoError):
+        chat.settle()
 
 
 def _show(talk: Talk, answer: Answer) -> None:

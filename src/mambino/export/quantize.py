@@ -84,7 +84,7 @@ def overhead_nbytes(checkpoint: Checkpoint) -> int:
     return (tokenizer.stat().st_size if tokenizer.exists() else 0) + _DIRECTORY_NBYTES * len(checkpoint.stored)
 
 
-def quantised(
+def quantise_in_memory(
     checkpoint: Checkpoint,
     plan: QuantPlan,
     *,

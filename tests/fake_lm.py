@@ -1,4 +1,4 @@
-"""A LanguageModel without weights: logits are a function of the ids absorbed. Obeys the seven laws of mambino.lm.
+"""A LanguageModel without weights: logits are a function of the ids absorbed. Obeys the eight laws of mambino.lm.
 
 Start at FakeLM; hashed_logits is deterministic noise, scripted_logits says a given reply.
 """

@@ -4,9 +4,11 @@ A LanguageModel turns token ids into logits; a SequenceState is what it remember
 implementations (model/ in PyTorch, engine/ in C++) do not know each other, and nothing above knows which it has.
 No tokenizer, no sampling, no text here.
 
-Seven laws, tested for every implementation in tests/contract/:
-  split      extending by a then b agrees with extending by a+b, for every cut, within a named tolerance
-  batch      extend_many agrees with the loop over extend, within the same tolerance
+Eight laws, tested for every implementation in tests/contract/:
+  split      extending by a then b agrees with extending by a+b, for every cut
+  batch      extend_many agrees with the loop over extend
+  invariance both agreements are bitwise in the engine, for every weight type and instruction set, so no text depends on
+             what else runs or on how a prompt was cut; in PyTorch they hold within a named tolerance of rounding
   snapshot   restore, then extend: bitwise the same as without the detour; so also through pack and unpack
   isolation  two states interleaved: bitwise equal to each alone
   repeat     same input, same threads: bitwise the same

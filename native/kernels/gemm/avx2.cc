@@ -2,13 +2,15 @@
 //
 // 16 rows by 512 k are unpacked once into bytes, 8 rows by 4 consecutive k a register, and meet every token in tiles of
 // 4 tokens by 16 rows. Products are added in 16 bits for as many groups of k as cannot overflow, then widened. A token's
-// float sum runs over blocks in order of k whatever the tile, so results do not depend on the tiling.
+// float sum runs over blocks in order of k whatever the tile, here and in gemv: results depend neither on the tiling nor on how
+// many tokens there are.
 #include <algorithm>
 #include <utility>
 
 #include "kernels/gemm/float_product.h"
 #include "kernels/gemm/float_vector_avx2.h"
 #include "kernels/gemv/quad_avx2.h"
+#include "kernels/simd/transpose.h"
 #include "kernels/table.h"
 
 namespace mambino {
@@ -29,21 +31,6 @@ struct TileTerms {
     int32_t start[kTile][2 * kSliceBlocks];  // -zero * sum of 16
     float min_factor[kTile][kSliceBlocks];   // scale * sum of 32
 };
-
-inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[8]) {
-    __m256i quad[8];
-    for (int i = 0; i < 8; i += 4) {
-        const __m256i low01 = _mm256_unpacklo_epi32(row[i], row[i + 1]), high01 = _mm256_unpackhi_epi32(row[i], row[i + 1]);
-        const __m256i low23 = _mm256_unpacklo_epi32(row[i + 2], row[i + 3]);
-        const __m256i high23 = _mm256_unpackhi_epi32(row[i + 2], row[i + 3]);
-        quad[i] = _mm256_unpacklo_epi64(low01, low23), quad[i + 1] = _mm256_unpackhi_epi64(low01, low23);
-        quad[i + 2] = _mm256_unpacklo_epi64(high01, high23), quad[i + 3] = _mm256_unpackhi_epi64(high01, high23);
-    }
-    for (int i = 0; i < 4; ++i) {
-        column[i] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x20);
-        column[i + 4] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x31);
-    }
-}
 
 // Quad `quad` of eight rows into blocks b .. b + 3 of the panel, row vector v.
 template <DType type>

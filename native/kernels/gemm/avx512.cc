@@ -16,6 +16,7 @@
 #include "kernels/gemm/float_product.h"
 #include "kernels/gemm/float_vector_avx512.h"
 #include "kernels/gemm/panel_avx512.h"
+#include "kernels/simd/transpose.h"
 
 namespace mambino {
 namespace {
@@ -170,22 +171,6 @@ void multiply_tile(const PanelSlice& w, const uint8_t* packed, const Sums& out) 
     if constexpr (Format::kHalves == 2) multiply_halves<Format, T>(w, x, sums);
     else multiply_whole<Format, T>(w, x, sums);
     out.store(sums);
-}
-
-// Column g of the 8 x 8 dwords whose row t is row[t].
-inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[8]) {
-    __m256i quad[8];
-    for (int i = 0; i < 8; i += 4) {
-        const __m256i low01 = _mm256_unpacklo_epi32(row[i], row[i + 1]), high01 = _mm256_unpackhi_epi32(row[i], row[i + 1]);
-        const __m256i low23 = _mm256_unpacklo_epi32(row[i + 2], row[i + 3]);
-        const __m256i high23 = _mm256_unpackhi_epi32(row[i + 2], row[i + 3]);
-        quad[i] = _mm256_unpacklo_epi64(low01, low23), quad[i + 1] = _mm256_unpackhi_epi64(low01, low23);
-        quad[i + 2] = _mm256_unpacklo_epi64(high01, high23), quad[i + 3] = _mm256_unpackhi_epi64(high01, high23);
-    }
-    for (int i = 0; i < 4; ++i) {
-        column[i] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x20);
-        column[i + 4] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x31);
-    }
 }
 
 // T tokens of blocks [begin, begin + count) into the order of use.

@@ -1,84 +1,137 @@
 // AVX2 products of weights with 1 .. 8 tokens, reading the file's blocks in place. Start at gemv.
 //
-// A row is read 128 values at a time (a quad of 32-blocks). Horizontal additions leave one int32 per 16 values; one
-// conversion and one FMA then serve eight scales. What a token contributes beside its 8-bit values is laid out in the
-// same lane order once a call, in scratch.
+// Eight rows advance together, 128 values (a quad of 32-blocks) at a time. Horizontal additions leave one int32 per 16 values
+// of a row; these are transposed, so that one float lane is one row. Float sums then run over blocks in the same order as in
+// gemm, so a product does not depend on the number of tokens.
 #include <algorithm>
 #include <utility>
 
 #include "kernels/gemm/float_product.h"
 #include "kernels/gemm/float_vector_avx2.h"
 #include "kernels/gemv/quad_avx2.h"
+#include "kernels/simd/transpose.h"
 #include "kernels/table.h"
 
 namespace mambino {
 namespace {
 
+constexpr int64_t kRows = 8;
+
+// One quad of one token. Blocks past the row's end are zeros.
 struct alignas(32) QuadActivations {
     int8_t q8[128];
-    int32_t start[8];     // -zero * sum of 16
-    float scale[8];
-    float min_factor[8];  // scale * sum of 16
+    int32_t start[4][2];  // -zero * sum of 16
+    float scale[4];
+    float min_factor[4];  // scale * sum of 32
 };
 
-// One quad of one token; blocks past the row's end become zeros.
 void arrange_quad(const Activations& x, int zero, int64_t token, int64_t quad, QuadActivations& out) {
     for (int i = 0; i < 4; ++i) {
         const int64_t block = quad * 4 + i;
-        const bool exists = block * 32 < x.cols;
-        if (exists) std::memcpy(out.q8 + 32 * i, x.q8 + token * x.cols + block * 32, 32);
-        else std::memset(out.q8 + 32 * i, 0, 32);
-        for (int half = 0; half < 2; ++half) {
-            const int lane = 4 * half + i;
-            const int32_t sum = exists ? x.sum16[token * (x.cols / 16) + block * 2 + half] : 0;
-            out.scale[lane] = exists ? x.scale[token * (x.cols / 32) + block] : 0.0f;
-            out.start[lane] = -zero * sum;
-            out.min_factor[lane] = out.scale[lane] * static_cast<float>(sum);
+        if (block * 32 >= x.cols) {
+            std::memset(out.q8 + 32 * i, 0, 32);
+            continue;
         }
+        std::memcpy(out.q8 + 32 * i, x.q8 + token * x.cols + block * 32, 32);
+        const int32_t* sum16 = x.sum16 + token * (x.cols / 16) + block * 2;
+        for (int half = 0; half < 2; ++half) out.start[i][half] = -zero * sum16[half];
+        out.scale[i] = x.scale[token * (x.cols / 32) + block];
+        out.min_factor[i] = out.scale[i] * static_cast<float>(sum16[0] + sum16[1]);
     }
 }
 
-template <class Format, int T>
-inline __attribute__((always_inline)) void add_quad(const QuadWeights& w, const QuadActivations* x, __m256 (&sums)[T]) {
+// Lane 4 * half + i: the dot of 16-value half `half` of block i.
+template <class Format>
+inline __attribute__((always_inline)) __m256i dot_quad(const QuadWeights& w, const int8_t* q8) {
     const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) {
-        __m256i v[4];
+    __m256i v[4];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) {
-            const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(x[t].q8 + 32 * i));
-            v[i] = _mm256_madd_epi16(multiply_pairs<Format>(w.q[i], bytes), ones);
+    for (int i = 0; i < 4; ++i) {
+        const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(q8 + 32 * i));
+        v[i] = _mm256_madd_epi16(multiply_pairs<Format>(w.q[i], bytes), ones);
+    }
+    return _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
+}
+
+// Eight rows' scales, mins and dots with T tokens, first as they are computed, then a lane a row.
+template <int T>
+struct QuadRows {
+    __m256i scale[kRows], min[kRows], dots[T][kRows];
+};
+
+// column[i]: the dots of block i, both halves added, a lane a row.
+inline void add_halves(const __m256i (&row)[kRows], __m256i (&column)[4]) {
+    __m256i both[4];
+    for (int r = 0; r < 4; ++r)
+        both[r] = _mm256_add_epi32(_mm256_permute2x128_si256(row[r], row[r + 4], 0x20),
+                                   _mm256_permute2x128_si256(row[r], row[r + 4], 0x31));
+    const __m256i low01 = _mm256_unpacklo_epi32(both[0], both[1]), high01 = _mm256_unpackhi_epi32(both[0], both[1]);
+    const __m256i low23 = _mm256_unpacklo_epi32(both[2], both[3]), high23 = _mm256_unpackhi_epi32(both[2], both[3]);
+    column[0] = _mm256_unpacklo_epi64(low01, low23), column[1] = _mm256_unpackhi_epi64(low01, low23);
+    column[2] = _mm256_unpacklo_epi64(high01, high23), column[3] = _mm256_unpackhi_epi64(high01, high23);
+}
+
+// sums += one quad's dots of one token; the same operations in the same order as gemm.
+template <class Format>
+inline void add_quad(const __m256i (&dots)[kRows], const __m256i (&scale)[8], const __m256i (&min)[8], const QuadActivations& x,
+                     int64_t blocks, __m256& sums) {
+    constexpr bool kHalves = Format::kZero == 32;  // Q6_K: a scale every 16 values
+    __m256i column[8];
+    if constexpr (kHalves) transpose_dwords(dots, column);
+    else add_halves(dots, reinterpret_cast<__m256i(&)[4]>(column));
+    for (int64_t b = 0; b < blocks; ++b) {
+        const __m256 x_scale = _mm256_set1_ps(x.scale[b]);
+        for (int half = 0; half < (kHalves ? 2 : 1); ++half) {
+            const int32_t start = kHalves ? x.start[b][half] : x.start[b][0] + x.start[b][1];
+            const __m256 dot = _mm256_cvtepi32_ps(_mm256_add_epi32(column[4 * half + b], _mm256_set1_epi32(start)));
+            sums = _mm256_fmadd_ps(dot, _mm256_mul_ps(_mm256_castsi256_ps(scale[4 * half + b]), x_scale), sums);
         }
-        const __m256i dots = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
-        const __m256i start = _mm256_load_si256(reinterpret_cast<const __m256i*>(x[t].start));
-        const __m256 scale = _mm256_mul_ps(w.scale, _mm256_load_ps(x[t].scale));
-        sums[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_add_epi32(dots, start)), scale, sums[t]);
-        if constexpr (Format::kHasMin) sums[t] = _mm256_fnmadd_ps(w.min, _mm256_load_ps(x[t].min_factor), sums[t]);
+        if constexpr (Format::kHasMin) sums = _mm256_fnmadd_ps(_mm256_castsi256_ps(min[b]), _mm256_set1_ps(x.min_factor[b]), sums);
     }
 }
 
-constexpr int64_t kPrefetchBytes = 2048;
-
+// T tokens with quad `quad` of eight rows.
 template <DType type, int T>
-void dot_row(const uint8_t* row, int64_t cols, const QuadActivations* x, float* y, int64_t y_stride) {
-    const int64_t quads = (cols + 127) / 128, nbytes = row_nbytes(type, cols);
-    __m256 sums[T];
-    for (__m256& sum : sums) sum = _mm256_setzero_ps();
-    for (int64_t i = 0; i < quads; ++i) {
-        for (int64_t line = nbytes * i / quads / 64 * 64; line < nbytes * (i + 1) / quads; line += 64)
-            _mm_prefetch(reinterpret_cast<const char*>(row + kPrefetchBytes + line), _MM_HINT_T0);
-        add_quad<Quad<type>, T>(Quad<type>::load(row, i, cols / 32), x + i * T, sums);
+inline void multiply_quad(const uint8_t* const* rows, int64_t quad, int64_t blocks, const QuadActivations* x, __m256 (&sums)[T]) {
+    using Format = Quad<type>;
+    QuadRows<T> of_rows;
+    for (int64_t r = 0; r < kRows; ++r) {
+        const QuadWeights w = Format::load(rows[r], quad, blocks);
+        of_rows.scale[r] = _mm256_castps_si256(w.scale);
+        if constexpr (Format::kHasMin) of_rows.min[r] = _mm256_castps_si256(w.min);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) of_rows.dots[t][r] = dot_quad<Format>(w, x[t].q8);
     }
-    for (int t = 0; t < T; ++t) y[t * y_stride] = VectorAvx2::sum(sums[t]);
+    __m256i scale[8], min[8] = {};
+    transpose_dwords(of_rows.scale, scale);
+    if constexpr (Format::kHasMin) transpose_dwords(of_rows.min, min);
+    for (int t = 0; t < T; ++t) add_quad<Format>(of_rows.dots[t], scale, min, x[t], std::min<int64_t>(4, blocks - quad * 4), sums[t]);
 }
 
 template <DType type, int T>
 void gemv_tokens(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
                  uint8_t* scratch) {
+    const int64_t blocks = w.cols / 32, quads = (blocks + 3) / 4, nbytes = row_nbytes(type, w.cols);
     auto* arranged = reinterpret_cast<QuadActivations*>(scratch);
-    for (int64_t i = 0; i < (w.cols + 127) / 128; ++i)
+    for (int64_t i = 0; i < quads; ++i)
         for (int t = 0; t < T; ++t) arrange_quad(x, Quad<type>::kZero, t, i, arranged[i * T + t]);
-    for (int64_t r = row_begin; r < row_end; ++r) dot_row<type, T>(w.row(r), w.cols, arranged, y + r, y_stride);
+    for (int64_t r = row_begin; r < row_end; r += kRows) {
+        const uint8_t* rows[kRows];  // beyond the end: the last row again, never stored
+        for (int64_t i = 0; i < kRows; ++i) rows[i] = w.row(std::min(r + i, row_end - 1));
+        __m256 sums[T];
+        for (__m256& sum : sums) sum = _mm256_setzero_ps();
+        const uint8_t* next = w.row(r) + kRows * nbytes;  // prefetched in the order in which they lie
+        for (int64_t i = 0; i < quads; ++i) {
+            for (int64_t line = kRows * nbytes * i / quads / 64 * 64; line < kRows * nbytes * (i + 1) / quads; line += 64)
+                _mm_prefetch(reinterpret_cast<const char*>(next + line), _MM_HINT_T1);
+            multiply_quad<type, T>(rows, i, blocks, arranged + i * T, sums);
+        }
+        for (int t = 0; t < T; ++t) {
+            alignas(32) float of_rows[kRows];
+            _mm256_store_ps(of_rows, sums[t]);
+            std::copy_n(of_rows, std::min(kRows, row_end - r), y + t * y_stride + r);
+        }
+    }
 }
 
 template <DType type>

@@ -1,0 +1,26 @@
+// Transposes of small tiles of dwords in AVX2 registers; internal linkage, for files compiled for AVX2 or more.
+#pragma once
+
+#include <immintrin.h>
+
+namespace mambino {
+namespace {
+
+// Column g of the 8 x 8 dwords whose row t is row[t].
+inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[8]) {
+    __m256i quad[8];
+    for (int i = 0; i < 8; i += 4) {
+        const __m256i low01 = _mm256_unpacklo_epi32(row[i], row[i + 1]), high01 = _mm256_unpackhi_epi32(row[i], row[i + 1]);
+        const __m256i low23 = _mm256_unpacklo_epi32(row[i + 2], row[i + 3]);
+        const __m256i high23 = _mm256_unpackhi_epi32(row[i + 2], row[i + 3]);
+        quad[i] = _mm256_unpacklo_epi64(low01, low23), quad[i + 1] = _mm256_unpackhi_epi64(low01, low23);
+        quad[i + 2] = _mm256_unpacklo_epi64(high01, high23), quad[i + 3] = _mm256_unpackhi_epi64(high01, high23);
+    }
+    for (int i = 0; i < 4; ++i) {
+        column[i] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x20);
+        column[i + 4] = _mm256_permute2x128_si256(quad[i], quad[i + 4], 0x31);
+    }
+}
+
+}  // namespace
+}  // namespace mambino

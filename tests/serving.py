@@ -7,11 +7,13 @@ from typing import TypeVar
 
 import httpx
 
+from mambino.chat.answering import Answerer
 from mambino.generation.params import SamplingParams
 from mambino.lm import LanguageModel
 from mambino.server.app import build_app
 from mambino.server.guard import Access
-from mambino.server.service import Limits, Service, make_service
+from mambino.server.service import Limits, Service
+from mambino.server.worker import BatchingLM
 from mambino.tokenizer.tokenizer import Tokenizer
 from tiny_chat import ReplyLM, tiny_tokenizer
 
@@ -31,11 +33,12 @@ def reply_service(
 ) -> Service:
     """A service whose model gives replies in order; or model."""
     tokenizer = tokenizer or tiny_tokenizer()
-    return make_service(
-        model or ReplyLM(tokenizer, replies),
-        tokenizer,
+    batching = BatchingLM(model or ReplyLM(tokenizer, replies))
+    return Service(
         name="tiny",
-        limits=Limits(context=context, slots=slots, max_waiting=max_waiting, max_body_bytes=max_body_bytes),
+        batching=batching,
+        answerer=Answerer(batching, tokenizer, context=context, slots=slots),
+        limits=Limits(slots=slots, max_waiting=max_waiting, max_body_bytes=max_body_bytes),
         defaults=SamplingParams(temperature=0),
     )
 

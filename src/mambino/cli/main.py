@@ -20,6 +20,7 @@ FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 VERBS = {
     "run": "Answer one prompt and exit.",
     "chat": "Talk with a model.",
+    "serve": "Serve a model: OpenAI and Anthropic APIs, and a web page.",
     "persona": "List, make and pack personas.",
     "info": "Show what a model is, what it needs, and which kernels serve it.",
     "plan": "Show what a model takes in memory, and whether that fits.",

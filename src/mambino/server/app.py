@@ -12,15 +12,26 @@ from mambino.server.anthropic_messages.route import count_tokens, messages
 from mambino.server.chat_completions.route import chat_completions
 from mambino.server.completions.route import completions
 from mambino.server.guard import Access, Guard
+from mambino.server.openapi import openapi
+from mambino.server.page_routes import Page
 from mambino.server.responses.route import delete_response, response, responses
 from mambino.server.service import Service
-from mambino.server.small_routes import detokenize, health, metrics, model, models, tokenize
+from mambino.server.small_routes import (
+    detokenize,
+    end_thinking,
+    health,
+    metrics,
+    model,
+    models,
+    tokenize,
+)
 
 Endpoint = Callable[[Service, Request], Awaitable[Response]]
+RouteRow = tuple[str, str, Endpoint]  # method, path, endpoint
 
-# (method, path, endpoint): also what /openapi.json lists
-ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
+API: tuple[RouteRow, ...] = (
     ("POST", "/v1/chat/completions", chat_completions),
+    ("POST", "/v1/chat/completions/{id}/end_thinking", end_thinking),
     ("POST", "/v1/completions", completions),
     ("POST", "/v1/responses", responses),
     ("GET", "/v1/responses/{id}", response),
@@ -33,19 +44,35 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/detokenize", detokenize),
     ("GET", "/health", health),
     ("GET", "/metrics", metrics),
+    ("GET", "/openapi.json", openapi),
 )
 
 
-def build_app(service: Service, access: Access) -> ASGIApp:
-    """The ASGI application; its shutdown closes service."""
+def build_app(service: Service, access: Access, page: Page | None = None) -> ASGIApp:
+    """The ASGI application; its shutdown closes service. page None leaves the web page and its routes out."""
 
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
         yield
         service.close()
 
-    routes = [_route(service, method, path, endpoint) for method, path, endpoint in ROUTES]
+    rows = API if page is None else (*API, *_page_rows(page))
+    routes = [_route(service, method, path, endpoint) for method, path, endpoint in rows]
     return Guard(Router(routes, lifespan=lifespan), access, service.metrics)
+
+
+def _page_rows(page: Page) -> tuple[RouteRow, ...]:
+    return (
+        ("GET", "/", page.index),
+        ("GET", "/page/{name}", page.asset),
+        ("GET", "/api/status", page.status),
+        ("GET", "/api/personas", page.list_personas),
+        ("GET", "/api/sessions", page.list_sessions),
+        ("POST", "/api/sessions", page.create_session),
+        ("GET", "/api/sessions/{id}", page.read_session),
+        ("PUT", "/api/sessions/{id}", page.update_session),
+        ("DELETE", "/api/sessions/{id}", page.delete_session),
+    )
 
 
 def _route(service: Service, method: str, path: str, endpoint: Endpoint) -> Route:

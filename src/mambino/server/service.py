@@ -6,7 +6,7 @@ Knows no API's JSON. Start at Service.open.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,14 +22,12 @@ from mambino.chat.request import AnswerRequest, OutputFormat
 from mambino.errors import ContextFull, MambinoError
 from mambino.generation.generate import TokenEvent
 from mambino.generation.params import SamplingParams
-from mambino.lm import LanguageModel
 from mambino.server.metrics import Metrics
 from mambino.server.reply import until_gone
 from mambino.server.responses.store import ResponseStore
 from mambino.server.running import Ended, Item, Piece, Running, Start
 from mambino.server.slots import Slots
 from mambino.server.worker import BatchingLM
-from mambino.tokenizer.tokenizer import Tokenizer
 
 _log = logging.getLogger("mambino.server")
 
@@ -38,9 +36,8 @@ CLIENT_GONE = 499  # nobody reads this reply; the log and the metrics show it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """slots answers run at once, each in a context of its own; max_waiting requests wait in line."""
+    """slots answers run at once (the answerer must have as many); max_waiting requests wait in line."""
 
-    context: int
     slots: int = 4
     max_waiting: int = 256
     max_body_bytes: int = 8 * 2**20
@@ -55,11 +52,13 @@ class Answered:
     ended: Ended
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Service:
     """One served model. Belongs to one event loop; close() ends its threads.
 
-    name is what clients call the model; defaults is the sampling where a request says nothing.
+    name      what clients call the model
+    answerer  answers with batching, the model that its answers share
+    defaults  the sampling where a request says nothing
     """
 
     name: str
@@ -67,17 +66,28 @@ class Service:
     batching: BatchingLM
     limits: Limits
     defaults: SamplingParams
-    slots: Slots
+    slots: Slots = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
     responses: ResponseStore = field(default_factory=ResponseStore)
     started: int = field(default_factory=lambda: int(time.time()))
     is_draining: bool = False
-    _running: set[Running] = field(default_factory=set)
+    _running: dict[Running, str] = field(default_factory=dict)
     _idle: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "mambino-idle"))
 
-    def open(self, requests: Sequence[AnswerRequest]) -> list[Running]:
-        """An answer for each request, all in line for a slot. Raises HTTPException 429 or 503, with none in line."""
-        return self._open([(_answering(self.answerer, request), request) for request in requests])
+    def __post_init__(self) -> None:
+        self.slots = Slots(self.limits.slots, self.limits.max_waiting)
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and answer together."""
+        return self.answerer.context
+
+    def open(self, requests: Sequence[AnswerRequest], name: str = "") -> list[Running]:
+        """An answer for each request, all in line for a slot; named() finds them while they run.
+
+        Raises     HTTPException 429 or 503, with none in line
+        """
+        return self._open([(_answering(self.answerer, request), request) for request in requests], name)
 
     def open_completions(
         self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams], output: OutputFormat | None
@@ -105,20 +115,25 @@ class Service:
             running.stop()
 
     def close(self) -> None:
-        """End the model's thread. May be called twice."""
+        """End what runs, keep where conversations stand if there is a store, and end the threads."""
         self.stop_all()
-        self._idle.shutdown(wait=False, cancel_futures=True)
+        self._idle.shutdown(wait=True, cancel_futures=True)
+        self.answerer.persist()
         self.batching.close()
 
     def check_room(self, tokens: int) -> None:
         """Raises ContextFull if a prompt of so many tokens does not fit with an answer."""
-        if tokens >= self.limits.context:
+        if tokens >= self.context:
             raise ContextFull(
-                f"[context] the prompt has {tokens} tokens, and {self.limits.context} fit with the answer; shorten the "
+                f"[context] the prompt has {tokens} tokens, and {self.context} fit with the answer; shorten the "
                 "conversation, or start the server with a larger --context"
             )
 
-    def _open(self, starts: Sequence[tuple[Start, AnswerRequest | None]]) -> list[Running]:
+    def named(self, name: str) -> list[Running]:
+        """What was opened under name and has not ended."""
+        return [running for running, known in self._running.items() if known == name]
+
+    def _open(self, starts: Sequence[tuple[Start, AnswerRequest | None]], name: str = "") -> list[Running]:
         if self.is_draining:
             raise HTTPException(503, "the server is shutting down", {"retry-after": "5"})
         opened: list[Running] = []
@@ -130,44 +145,18 @@ class Service:
                 wait_s = self.slots.retry_after_s
                 raise HTTPException(429, f"the line is full; try again in {wait_s} s", {"retry-after": str(wait_s)})
             running = Running(start, ticket, self.batching.caller, partial(self._note_end, request))
-            self._running.add(running)
+            self._running[running] = name
             opened.append(running)
         return opened
 
     def _note_end(self, request: AnswerRequest | None, running: Running, last: Ended | BaseException | None) -> None:
-        self._running.discard(running)
+        self._running.pop(running, None)
         if isinstance(last, Ended):
             self.metrics.answered(last.turn)
             if request is not None and not self.slots.running and last.turn.tokens:
                 self._idle.submit(_settle, self.answerer, request, last.message)
         elif last is not None:
             self.metrics.failed()
-
-
-def make_service(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
-    *,
-    name: str,
-    limits: Limits,
-    defaults: SamplingParams,
-    answerer: Callable[[LanguageModel, Tokenizer, Limits], Answerer] | None = None,
-) -> Service:
-    """A service around model, whose thread it starts. answerer None makes a plain one."""
-    batching = BatchingLM(model)
-    make = answerer or _plain_answerer
-    return Service(
-        name=name,
-        answerer=make(batching, tokenizer, limits),
-        batching=batching,
-        limits=limits,
-        defaults=defaults,
-        slots=Slots(limits.slots, limits.max_waiting),
-    )
-
-
-def _plain_answerer(model: LanguageModel, tokenizer: Tokenizer, limits: Limits) -> Answerer:
-    return Answerer(model, tokenizer, context=limits.context, slots=limits.slots)
 
 
 def _settle(answerer: Answerer, request: AnswerRequest, message: Message) -> None:

@@ -36,7 +36,7 @@ def _model(service: Service) -> Body:
         "object": "model",
         "created": service.started,
         "owned_by": "mambino",
-        "context_length": service.limits.context,
+        "context_length": service.context,
         "num_parameters": config.num_parameters,
         "vocab_size": config.vocab_size,
     }
@@ -56,6 +56,16 @@ async def detokenize(service: Service, request: Request) -> Response:
     """POST /detokenize: {"tokens"} -> {"content"}."""
     body = await read_body(request, DETOKENIZE, service.limits.max_body_bytes)
     return JsonReply({"content": service.answerer.tokenizer.decode(cast(Sequence[int], body["tokens"]))})
+
+
+async def end_thinking(service: Service, request: Request) -> Response:
+    """POST /v1/chat/completions/ID/end_thinking: answer now. ID is the reply's. Raises HTTPException 404."""
+    running = service.named(request.path_params["id"])
+    if not running:
+        raise HTTPException(404, "no such answer is running")
+    for one in running:
+        one.end_thinking()
+    return JsonReply({"id": request.path_params["id"], "ended": True})
 
 
 async def health(service: Service, request: Request) -> Response:
@@ -84,7 +94,7 @@ def gauges(service: Service) -> dict[str, tuple[str, float]]:
         "mambino_waiting": ("Requests in line for a slot.", service.slots.waiting),
         "mambino_state_bytes": ("Bytes of idle states and of all snapshots.", service.answerer.state_nbytes),
         "mambino_snapshot_bytes": ("Bytes of all snapshots.", service.answerer.cache.nbytes),
-        "mambino_context_tokens": ("Tokens that fit into one conversation.", service.limits.context),
+        "mambino_context_tokens": ("Tokens that fit into one conversation.", service.context),
         "mambino_model_passes": ("Passes over the weights so far.", counts.passes),
         "mambino_model_pass_sequences": (
             "Sequences in all passes so far; by passes it is the mean batch.",

@@ -24,8 +24,9 @@ async def chat_completions(service: Service, request: Request) -> Response:
     body = await read_body(request, CHAT_COMPLETION, service.limits.max_body_bytes)
     asked = parse(body, service.defaults, service.batching.config.vocab_size)
     await service.check(asked.requests[0])
-    running = service.open(asked.requests)
-    head: Body = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": service.name}
+    completion_id = f"chatcmpl-{uuid.uuid4().hex}"
+    running = service.open(asked.requests, completion_id)
+    head: Body = {"id": completion_id, "created": int(time.time()), "model": service.name}
     headers = ignored_header(CHAT_COMPLETION.ignored(body))
     if asked.streams:
         return EventStream(_chunks(service, head, asked, running), headers)

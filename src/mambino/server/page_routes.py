@@ -1,0 +1,135 @@
+"""What the web page needs: its files, its conversations, personas, gauges, and a say in running answers.
+
+Start at Page, which build_app is given to have a page at all.
+"""
+
+import asyncio
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mambino.chat.persona import Persona
+from mambino.errors import TemplateError
+from mambino.server.body import read_body
+from mambino.server.reply import JsonReply
+from mambino.server.schema import Body
+from mambino.server.service import Service
+from mambino.server.sessions import SESSION, SessionFolder
+
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """sessions: where conversations are kept; personas: asked at every call; planned_nbytes: of the process."""
+
+    sessions: SessionFolder
+    personas: Callable[[], Sequence[Persona]]
+    planned_nbytes: int | None = None
+
+    async def index(self, service: Service, request: Request) -> Response:
+        """GET /: the page."""
+        return _file("index.html")
+
+    async def asset(self, service: Service, request: Request) -> Response:
+        """GET /page/NAME: its scripts and styles. Raises HTTPException 404."""
+        return _file(request.path_params["name"])
+
+    async def list_personas(self, service: Service, request: Request) -> Response:
+        """GET /api/personas."""
+        return JsonReply({"personas": [_persona(one) for one in await asyncio.to_thread(self.personas)]})
+
+    async def status(self, service: Service, request: Request) -> Response:
+        """GET /api/status: what the gauges show."""
+        return JsonReply(
+            {
+                "model": service.name,
+                "context": service.context,
+                "can_think": _can_think(service),
+                "slots": service.slots.count,
+                "running": service.slots.running,
+                "waiting": service.slots.waiting,
+                "state_bytes": service.answerer.state_nbytes,
+                "peak_bytes": _peak_nbytes(),
+                "planned_bytes": self.planned_nbytes,
+            }
+        )
+
+    async def list_sessions(self, service: Service, request: Request) -> Response:
+        """GET /api/sessions: id, title, time of each, newest first."""
+        return JsonReply({"sessions": await asyncio.to_thread(self.sessions.summaries)})
+
+    async def create_session(self, service: Service, request: Request) -> Response:
+        """POST /api/sessions: keep a conversation."""
+        session = await read_body(request, SESSION, service.limits.max_body_bytes)
+        return JsonReply({"id": await asyncio.to_thread(self.sessions.create, session)}, 201)
+
+    async def read_session(self, service: Service, request: Request) -> Response:
+        """GET /api/sessions/ID. Raises HTTPException 404."""
+        session = await asyncio.to_thread(self.sessions.read, request.path_params["id"])
+        if session is None:
+            raise _unknown()
+        return JsonReply(session)
+
+    async def update_session(self, service: Service, request: Request) -> Response:
+        """PUT /api/sessions/ID. Raises HTTPException 404."""
+        session = await read_body(request, SESSION, service.limits.max_body_bytes)
+        if not await asyncio.to_thread(self.sessions.update, request.path_params["id"], session):
+            raise _unknown()
+        return Response(status_code=204)
+
+    async def delete_session(self, service: Service, request: Request) -> Response:
+        """DELETE /api/sessions/ID. Raises HTTPException 404."""
+        if not await asyncio.to_thread(self.sessions.delete, request.path_params["id"]):
+            raise _unknown()
+        return Response(status_code=204)
+
+
+def _file(name: str) -> Response:
+    """A file of the page; only names that are there, so no path can lead elsewhere."""
+    known = {entry.name: entry for entry in files("mambino.server").joinpath("page").iterdir() if entry.is_file()}
+    media_type = _TYPES.get(name[name.rfind(".") :])
+    if name not in known or media_type is None:
+        raise HTTPException(404, "no such file")
+    headers = {"content-security-policy": _POLICY, "cache-control": "no-cache"}
+    return Response(known[name].read_bytes(), media_type=media_type, headers=headers)
+
+
+def _persona(persona: Persona) -> Body:
+    return {
+        "id": persona.id,
+        "name": persona.name,
+        "description": persona.description,
+        "system": persona.system_text(),
+        "greeting": persona.greeting,
+        "sampling": dict(persona.sampling),
+        "thinking": persona.thinking,
+    }
+
+
+def _can_think(service: Service) -> bool:
+    """Whether the model's template has a switch for it."""
+    try:
+        return "enable_thinking" in service.answerer.prompt.template.source
+    except TemplateError:
+        return False
+
+
+def _peak_nbytes() -> int:
+    """The most that this process has held in memory."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _unknown() -> HTTPException:
+    return HTTPException(404, "no such conversation")

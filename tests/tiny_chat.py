@@ -30,11 +30,11 @@ TEMPLATE = """{%- for m in messages -%}
 {%- endif -%}"""
 
 
-def tiny_tokenizer(template: str | None = TEMPLATE) -> Tokenizer:
-    """Bytes, a few merges, and ChatML's control tokens; ids: bytes by letter, merges, then CONTROL."""
+def tiny_tokenizer(template: str | None = TEMPLATE, *, control: Sequence[str] = CONTROL) -> Tokenizer:
+    """Bytes, a few merges, and ChatML's control tokens; ids: bytes by letter, merges, then control."""
     letters = [BYTE_TO_LETTER[byte] for byte in range(256)]
     tokens = [*letters, *(left + right for left, right in MERGES)]
-    added = tuple(AddedToken(text=text, id=len(tokens) + index, special=True) for index, text in enumerate(CONTROL))
+    added = tuple(AddedToken(text=text, id=len(tokens) + index, special=True) for index, text in enumerate(control))
     spec = BpeSpec(
         tokens=tokens,
         ids=list(range(len(tokens))),

@@ -75,7 +75,8 @@ class TagSpelling(Protocol):
 class CallGrammar:
     """Rules in llguidance's Lark; they define `call`, one call with its tags.
 
-    opening begins every block of calls; before, between and after are symbols (or empty) around the calls of a block.
+    opening is the tag, as text, that begins a block of calls; before, between and after are symbols (or empty) around
+    the calls of the block.
     """
 
     rules: str

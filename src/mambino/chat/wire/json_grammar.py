@@ -1,24 +1,9 @@
-"""Lark rules for JSON: schemas inline, strings quoted, and calls as JSON objects.
-
-Only text is made here; generation/grammar.py compiles it. Start at inline_json.
-"""
+"""Lark rules for calls written as JSON objects. Only text is made here. Start at json_call_rules."""
 
 import json
 
-from mambino.chat.wire.format import Schema, Tools
-
-# One way to write each value: a model cannot fill an answer with white space, and more tokens are forced.
-_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-
-
-def quoted(text: str) -> str:
-    """text as a Lark string."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def inline_json(schema: Schema, *, is_lenient: bool) -> str:
-    """A symbol for JSON that matches schema. Lenient passes over keywords that a grammar cannot express."""
-    return "%json " + json.dumps({**schema, "x-guidance": {**_LAYOUT, "lenient": is_lenient}}, ensure_ascii=False)
+from mambino.chat.wire.format import Tools
+from mambino.generation.lark import inline_json, quoted
 
 
 def json_call_rules(tools: Tools) -> str:

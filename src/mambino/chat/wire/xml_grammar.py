@@ -1,11 +1,11 @@
 """Lark rules for calls whose parameters are tagged raw text: strings free, every other type as JSON.
 
-Only text is made here; generation/grammar.py compiles it. Start at xml_call_grammar.
+Only text is made here. Start at xml_call_grammar.
 """
 
 from mambino.chat.wire.format import CallGrammar, Schema, Tools
-from mambino.chat.wire.json_grammar import inline_json, quoted
 from mambino.chat.wire.typed_values import is_text, property_schemas
+from mambino.generation.lark import choice, inline_json, quoted
 
 _TEXT_RULE = r'value_text[suffix="\n</parameter>\n"]: /(?s:.*)/'
 
@@ -33,6 +33,6 @@ def _value(schema: Schema) -> str:
     choices = schema.get("enum", ())
     if not is_text(schema):
         return f'{inline_json(schema, is_lenient=True)} "\\n</parameter>\\n"'
-    if isinstance(choices, list) and choices and all(isinstance(choice, str) for choice in choices):
-        return f'({" | ".join(map(quoted, choices))}) "\\n</parameter>\\n"'
+    if isinstance(choices, list) and choices and all(isinstance(text, str) for text in choices):
+        return f'{choice(choices)} "\\n</parameter>\\n"'
     return "value_text"

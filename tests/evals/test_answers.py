@@ -1,0 +1,134 @@
+"""Ready-made answers: joined by id or prompt, scored without a model, in the process and from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mambino.cli.main import exit_code
+from mambino.errors import InputError
+from mambino.evals.answers import score_answers, task_for_answers
+from mambino.evals.data import SuiteOptions
+
+
+def write(path: Path, *rows: object) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def gsm8k(tmp_path: Path) -> SuiteOptions:
+    write(
+        tmp_path / "gsm8k.jsonl", {"question": "1+1?", "answer": "so #### 2"}, {"question": "2+2?", "answer": "#### 4"}
+    )
+    return SuiteOptions(folder=tmp_path)
+
+
+def scored(options: SuiteOptions, path: Path, suite: str = "gsm8k") -> dict[str, object]:
+    results = score_answers(task_for_answers(suite, options, path), path)
+    return {name: record.verdict for name, record in results.records.items()}
+
+
+def test_rows_are_joined_by_id(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"id": 1, "response": "it is 4"}, {"id": "0", "response": "3"})
+    results = score_answers(task_for_answers("gsm8k", gsm8k, path), path)
+    assert [record.verdict.shares["accuracy"].part for record in results.records.values()] == [1, 0]
+    assert results.metrics["accuracy"].value == 0.5
+
+
+def test_rows_without_answer_or_sample_are_unscored(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"id": 0}, {"id": 7, "response": "2"}, {"id": 1, "response": 4})
+    results = score_answers(task_for_answers("gsm8k", gsm8k, path), path)
+    assert not results.metrics
+    reasons = " | ".join(results.unscored)
+    assert "no response" in reasons
+    assert "no sample of gsm8k" in reasons
+    assert "expected text" in reasons
+
+
+def test_two_answers_to_one_sample_are_both_scored(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"id": 0, "response": "2"}, {"id": 0, "response": "3"})
+    assert list(scored(gsm8k, path)) == ["0", "0#2"]
+
+
+def test_a_bad_line_is_named(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 0, "response": "2"}\n{"id": \n')
+    with pytest.raises(InputError, match="line 2"):
+        scored(gsm8k, path)
+
+
+IFEVAL = {
+    "prompt": "Say it.",
+    "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words"],
+    "kwargs": [{}, {"num_words": 3, "relation": "at least", "frequency": None}],
+}
+
+
+def test_ifeval_rows_with_their_own_instructions_need_no_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("if_verifiable")
+    path = write(tmp_path / "a.jsonl", IFEVAL | {"response": "one, two three"}, IFEVAL | {"response": ""})
+    assert exit_code(["eval", "ifeval", "--answers", str(path), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["scored_by"].startswith("if-verifiable")
+    assert printed["verdicts"][0]["instructions"] == [
+        {"instruction": "punctuation:no_comma", "strict": False, "loose": False},
+        {"instruction": "length_constraints:number_words", "strict": True, "loose": True},
+    ]
+    assert printed["metrics"]["instruction_strict"]["value"] == 0.25
+    assert printed["metrics"]["prompt_loose"]["value"] == 0
+
+
+def test_an_instruction_without_a_verdict_leaves_the_prompt_open_unless_another_fails(tmp_path: Path) -> None:
+    pytest.importorskip("if_verifiable")
+    row = {"prompt": "p", "instruction_id_list": ["no:such", "punctuation:no_comma"], "kwargs": [{}, {}]}
+    path = write(tmp_path / "a.jsonl", row | {"response": "fine"}, row | {"response": "a, b"})
+    results = score_answers(task_for_answers("ifeval", SuiteOptions(), path), path)
+    first, second = (record.verdict for record in results.records.values())
+    assert "prompt_strict" not in first.shares
+    assert second.shares["prompt_strict"].part == 0
+    assert first.unscored == ("no:such: unknown instruction type",)
+
+
+FUNCTION = {"name": "f.g", "parameters": {"properties": {"x": {"type": "integer"}}, "required": ["x"]}}
+
+
+@pytest.mark.parametrize(
+    ("response", "value"),
+    [
+        ("[f.g(x=1)]", 1),
+        ("[f.g(x=2)]", 0),
+        ([{"f.g": {"x": 1}}], 1),
+        ([{"f.g": '{"x": 1}'}], 1),
+        ([{"type": "function", "function": {"name": "f.g", "arguments": '{"x": 1}'}}], 1),
+        ('<tool_call>{"name": "f.g", "arguments": {"x": 1}}</tool_call>', 1),
+        ("I cannot do that.", 0),
+    ],
+)
+def test_bfcl_takes_calls_in_any_form(response: object, value: float, tmp_path: Path) -> None:
+    row = {"id": "simple_python_3", "function": [FUNCTION], "ground_truth": [{"f.g": {"x": [1]}}]}
+    path = write(tmp_path / "a.jsonl", row | {"response": response})
+    results = score_answers(task_for_answers("bfcl", SuiteOptions(), path), path)
+    assert results.metrics["accuracy"].value == value
+    assert results.metrics["simple_python"].value == value
+
+
+def test_irrelevance_is_right_without_a_call(tmp_path: Path) -> None:
+    row = {"function": [FUNCTION], "ground_truth": []}
+    answers = ["No function fits.", [], "[f.g(x=1)]"]
+    rows = [row | {"id": f"live_irrelevance_{i}-0-0", "response": answer} for i, answer in enumerate(answers)]
+    path = write(tmp_path / "a.jsonl", *rows)
+    results = score_answers(task_for_answers("bfcl", SuiteOptions(), path), path)
+    assert [record.verdict.shares["accuracy"].part for record in results.records.values()] == [1, 1, 0]
+
+
+def test_ifeval_answers_are_joined_by_prompt(shared_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("if_verifiable")
+    options = SuiteOptions(folder=shared_dir / "data/evals")
+    row = json.loads((shared_dir / "data/evals/ifeval/input_data.jsonl").read_text().splitlines()[1])
+    path = write(tmp_path / "a.jsonl", {"prompt": row["prompt"], "response": "No commas"})
+    results = score_answers(task_for_answers("ifeval", options, path), path)
+    assert list(results.records) == [str(row["key"])]
+    assert results.metrics["prompt_strict"].value == 1

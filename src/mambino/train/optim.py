@@ -114,7 +114,8 @@ class Optimizer:
 
     @classmethod
     def for_model(cls, model: HybridLM, settings: OptimSettings) -> "Optimizer":
-        parameters = dict(model.named_parameters())
+        """For what the model trains: its parameters that require gradients."""
+        parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
         groups = parameter_groups(parameters)
         plain = [{"params": [parameters[name] for name in groups.tables + groups.vectors], "weight_decay": 0.0}]
         parts: list[torch.optim.Optimizer] = []

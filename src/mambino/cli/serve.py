@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mambino.chat.persona import list_personas
-from mambino.cli.opening import Opened, open_all
+from mambino.cli.opening import Opened, open_all, resident_memory
 from mambino.cli.options import chosen_model, debug_option, model_options, overrides, sampling_options
 from mambino.cli.personas import folders
 from mambino.cli.sampling import choose_sampling
@@ -191,6 +191,7 @@ def _app(opened: Opened, service: "Service", options: ServeOptions) -> "ASGIApp"
     page = Page(
         sessions=SessionFolder(home() / "sessions"),
         personas=lambda: list_personas(folders()),
+        resident=resident_memory,
         planned_nbytes=opened.plan.total,
     )
     return build_app(service, access, page if options.has_page else None)

@@ -4,8 +4,6 @@ Start at Page, which build_app is given to have a page at all.
 """
 
 import asyncio
-import resource
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -31,10 +29,14 @@ _POLICY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """sessions: where conversations are kept; personas: asked at every call; planned_nbytes: of the process."""
+    """sessions: where conversations are kept; personas and resident, the bytes of this process in memory, are asked anew.
+
+    planned_nbytes is the most that the process should take, None without a plan.
+    """
 
     sessions: SessionFolder
     personas: Callable[[], Sequence[Persona]]
+    resident: Callable[[], int | None]
     planned_nbytes: int | None = None
 
     async def index(self, service: Service, request: Request) -> Response:
@@ -60,7 +62,7 @@ class Page:
                 "running": service.slots.running,
                 "waiting": service.slots.waiting,
                 "state_bytes": service.answerer.state_nbytes,
-                "peak_bytes": _peak_nbytes(),
+                "resident_bytes": self.resident(),
                 "planned_bytes": self.planned_nbytes,
             }
         )
@@ -123,12 +125,6 @@ def _can_think(service: Service) -> bool:
         return "enable_thinking" in service.answerer.prompt.template.source
     except TemplateError:
         return False
-
-
-def _peak_nbytes() -> int:
-    """The most that this process has held in memory."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _unknown() -> HTTPException:

@@ -1,0 +1,332 @@
+// The page: wires controls, conversation and server together. Start at the bottom.
+
+import * as api from "/page/api.js";
+import { Answer } from "/page/answer.js";
+import { Conversation } from "/page/conversation.js";
+import { showContext, showSpeed, showStatus } from "/page/gauges.js";
+import { element } from "/page/markdown.js";
+import { messageItem, update } from "/page/messages.js";
+
+const at = (id) => document.getElementById(id);
+const log = at("log");
+
+let conversation = new Conversation();
+let savedId = null; // the conversation's id on the server, once it has one
+let answer = null; // the running one
+let personas = [];
+let status = { context: 1, can_think: false };
+let attachments = [];
+
+// --- showing ---------------------------------------------------------------------------------------------------------
+
+const persona = () => personas.find((one) => one.id === conversation.persona);
+
+const actions = {
+  edit: (node, text) => ask(node.parent, text, node.attachments),
+  regenerate: (node) => reply(node.parent),
+  show(sibling) {
+    conversation.enter(sibling);
+    show();
+    save();
+  },
+  branch(node) {
+    conversation = conversation.branch(node);
+    savedId = null;
+    show();
+    save();
+    at("question").focus();
+  },
+  answerCall(node, call, text) {
+    conversation.add(conversation.head, { role: "tool", content: text, call_id: call.id });
+    const answered = new Set(conversation.path().map((one) => one.call_id));
+    if (node.calls.every((one) => answered.has(one.id))) reply(conversation.head);
+    else show();
+  },
+};
+
+function show() {
+  const path = conversation.path();
+  const results = new Map(path.filter((node) => node.role === "tool").map((node) => [node.call_id, node.content]));
+  const isBusy = (node) => node === answer?.node;
+  const views = path
+    .filter((node) => node.role !== "tool")
+    .map((node) => [node, messageItem(node, conversation.siblings(node), actions, { isBusy: isBusy(node), results, name: persona()?.name })]);
+  log.replaceChildren(...views.map(([, view]) => view.item));
+  log.setAttribute("aria-busy", String(Boolean(answer)));
+  log.scrollTop = log.scrollHeight;
+  showControls();
+  const last = path.findLast((node) => node.stats?.prompt_tokens);
+  showContext(last ? last.stats.prompt_tokens + last.stats.completion_tokens : 0, status.context);
+  document.title = conversation.title ? `${conversation.title} - mambino` : "mambino";
+  return new Map(views.map(([node, view]) => [node.id, view]));
+}
+
+function showControls() {
+  at("send").hidden = Boolean(answer);
+  at("stop").hidden = !answer;
+  at("answer-now").hidden = !answer?.isThinking;
+  at("persona").value = conversation.persona ?? "";
+  at("system").value = conversation.system ?? persona()?.system ?? "";
+  at("thinking-label").hidden = !status.can_think;
+}
+
+function announce(text) {
+  at("status").textContent = text;
+}
+
+// --- asking ----------------------------------------------------------------------------------------------------------
+
+function ask(parent, text, files = []) {
+  if (answer || !text.trim()) return;
+  const more = files.length ? { attachments: files } : {};
+  const node = conversation.add(parent, { role: "user", content: text, ...more });
+  reply(node.id);
+}
+
+async function reply(parent) {
+  if (answer) return;
+  conversation.head = parent;
+  const request = requestBody();
+  if (!request) return;
+  const node = conversation.add(parent, { role: "assistant", content: "" });
+  answer = new Answer(node, { changed: redraw, progressed: (done, total) => showSpeed(done < total ? `reading ${done} of ${total} tokens` : "") });
+  view = show().get(node.id);
+  announce("The model is answering.");
+  started = 0;
+  await answer.run(request);
+  answer = null;
+  show();
+  showSpeed(node.stats.tokens_per_s ? `${node.stats.tokens_per_s} tokens per second` : "");
+  announce(node.stats.error ? `Failed: ${node.stats.error}` : `Answered: ${node.content.slice(0, 400)}`);
+  save();
+  refreshStatus();
+}
+
+function requestBody() {
+  const sampling = { ...(persona()?.sampling ?? {}) };
+  if (at("temperature").value) sampling.temperature = Number(at("temperature").value);
+  if (at("max-tokens").value) sampling.max_tokens = Number(at("max-tokens").value);
+  const body = { ...sampling, messages: conversation.messages(conversation.system ?? persona()?.system) };
+  const tools = chosenTools();
+  if (tools === null) return null;
+  if (tools.length) body.tools = tools.map((tool) => (tool.function ? tool : { type: "function", function: tool }));
+  return { ...body, ...thinkingFields() };
+}
+
+function thinkingFields() {
+  if (!status.can_think) return {};
+  const chosen = at("thinking").value;
+  if (chosen === "auto") return {};
+  if (chosen === "on" || chosen === "off") return { chat_template_kwargs: { enable_thinking: chosen === "on" } };
+  return { thinking_budget: Number(chosen) };
+}
+
+function chosenTools() {
+  const text = at("tools").value.trim();
+  at("tools-problem").textContent = "";
+  if (!text) return [];
+  try {
+    const tools = JSON.parse(text);
+    if (!Array.isArray(tools)) throw new Error("expected a list");
+    return tools;
+  } catch (problem) {
+    at("tools-problem").textContent = `Not a JSON list: ${problem.message}`;
+    at("settings").open = true;
+    return null;
+  }
+}
+
+let view = null; // of the answer that is being written
+let started = 0;
+let isDrawing = false;
+
+// At most one drawing a frame, however fast tokens come.
+function redraw() {
+  if (!answer || isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => {
+    isDrawing = false;
+    if (!answer || !view) return;
+    started ||= performance.now();
+    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+    update(view, answer.node, { isBusy: true, actions });
+    at("answer-now").hidden = !answer.isThinking;
+    const seconds = (performance.now() - started) / 1000;
+    if (seconds > 0.5) showSpeed(`${(answer.tokens / seconds).toFixed(1)} tokens per second`);
+    if (isAtEnd) log.scrollTop = log.scrollHeight;
+  });
+}
+
+// --- keeping ---------------------------------------------------------------------------------------------------------
+
+async function save() {
+  try {
+    if (savedId) await api.updateSession(savedId, conversation);
+    else if (conversation.nodes.size) savedId = await api.createSession({ ...conversation.toJSON(), title: conversation.title || "New chat" });
+    await showSessions();
+  } catch (problem) {
+    announce(`Not saved: ${problem.message}`);
+  }
+}
+
+async function showSessions() {
+  const items = (await api.getSessions()).map((one) => {
+    const open = element("button", { type: "button", className: "open", textContent: one.title || "New chat" });
+    open.setAttribute("aria-current", String(one.id === savedId));
+    open.addEventListener("click", () => openSession(one.id));
+    const remove = element("button", { type: "button", className: "delete", textContent: "✕", ariaLabel: `Delete ${one.title}` });
+    remove.addEventListener("click", () => deleteSession(one));
+    return element("li", {}, open, remove);
+  });
+  at("sessions").replaceChildren(...items);
+}
+
+async function openSession(id) {
+  answer?.stop();
+  conversation = new Conversation(await api.getSession(id));
+  savedId = id;
+  at("sidebar").classList.remove("shown");
+  show();
+  await showSessions();
+}
+
+async function deleteSession({ id, title }) {
+  if (!confirm(`Delete "${title}"?`)) return;
+  await api.deleteSession(id);
+  if (id === savedId) newChat();
+  await showSessions();
+}
+
+function newChat() {
+  answer?.stop();
+  const chosen = conversation.persona;
+  conversation = new Conversation();
+  conversation.persona = chosen;
+  savedId = null;
+  greet();
+  show();
+  showSessions();
+  at("question").focus();
+}
+
+function greet() {
+  if (persona()?.greeting) conversation.add(null, { role: "assistant", content: persona().greeting });
+}
+
+async function refreshStatus() {
+  status = await api.getStatus();
+  showStatus(status);
+}
+
+// --- controls --------------------------------------------------------------------------------------------------------
+
+function wireComposer() {
+  const question = at("question");
+  const grow = () => {
+    question.rows = Math.min(12, question.value.split("\n").length);
+  };
+  question.addEventListener("input", grow);
+  question.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      at("composer").requestSubmit();
+    }
+  });
+  at("composer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (answer || !question.value.trim()) return;
+    const [text, files] = [question.value, attachments];
+    question.value = "";
+    attachments = [];
+    grow();
+    showAttachments();
+    ask(conversation.head, text, files);
+  });
+  at("stop").addEventListener("click", () => answer?.stop());
+  at("answer-now").addEventListener("click", () => answer?.endThinking());
+  document.addEventListener("keydown", (event) => event.key === "Escape" && answer?.stop());
+  at("attach").addEventListener("click", () => at("files").click());
+  at("files").addEventListener("change", attach);
+}
+
+async function attach() {
+  for (const file of at("files").files) {
+    if (file.size > 1_000_000) announce(`${file.name} is larger than 1 MB and was left out.`);
+    else attachments.push({ name: file.name.slice(0, 255), text: await file.text() });
+  }
+  at("files").value = "";
+  showAttachments();
+}
+
+function showAttachments() {
+  const items = attachments.map((file) => {
+    const remove = element("button", { type: "button", textContent: "✕", ariaLabel: `Remove ${file.name}` });
+    remove.addEventListener("click", () => {
+      attachments = attachments.filter((other) => other !== file);
+      showAttachments();
+    });
+    return element("li", {}, `${file.name} `, remove);
+  });
+  at("attachments").replaceChildren(...items);
+}
+
+function wireHeader() {
+  at("new-chat").addEventListener("click", newChat);
+  at("menu").addEventListener("click", () => {
+    const isShown = at("sidebar").classList.toggle("shown");
+    at("menu").setAttribute("aria-expanded", String(isShown));
+  });
+  at("persona").addEventListener("change", () => {
+    conversation.persona = at("persona").value || null;
+    conversation.system = null;
+    if (conversation.path().every((node) => node.role === "assistant")) newChat();
+    else show();
+  });
+  at("system").addEventListener("change", () => {
+    conversation.system = at("system").value.trim() || null;
+  });
+}
+
+function wireTheme() {
+  const root = document.documentElement;
+  const set = (theme) => {
+    root.dataset.theme = theme;
+    at("theme").textContent = theme === "dark" ? "Light" : "Dark";
+  };
+  const preferred = matchMedia("(prefers-color-scheme: dark)");
+  set(localStorage.getItem("mambino-theme") ?? (preferred.matches ? "dark" : "light"));
+  preferred.addEventListener("change", () => localStorage.getItem("mambino-theme") ?? set(preferred.matches ? "dark" : "light"));
+  at("theme").addEventListener("click", () => {
+    set(root.dataset.theme === "dark" ? "light" : "dark");
+    localStorage.setItem("mambino-theme", root.dataset.theme);
+  });
+}
+
+function wireKey() {
+  api.onKeyWanted(() => new Promise((resolve) => {
+    at("key-dialog").showModal();
+    at("key-ok").onclick = () => {
+      at("key-dialog").close();
+      resolve(at("key").value.trim());
+    };
+  }));
+}
+
+async function start() {
+  wireTheme();
+  wireKey();
+  wireHeader();
+  wireComposer();
+  await refreshStatus();
+  personas = await api.getPersonas();
+  at("persona").replaceChildren(
+    element("option", { value: "", textContent: "none" }),
+    ...personas.map((one) => element("option", { value: one.id, textContent: one.name, title: one.description })),
+  );
+  show();
+  await showSessions();
+  at("question").focus();
+  log.dataset.ready = "true";
+}
+
+start().catch((problem) => announce(`The page could not start: ${problem.message}`));

@@ -92,7 +92,7 @@ def test_generated_ids_are_kept_and_not_encoded_again() -> None:
 
 
 def test_dropped_thinking_replays_from_the_end_of_the_question() -> None:
-    thought = "two and two " * 30
+    thought = " ".join(f"{number} and {number}" for number in range(40))
     chat, model = chat_of(f"{thought}</think>\nfour", "the", system=SYSTEM, thinking=True)
     assert say(chat, "2+2?") == "four"
     assert chat.messages[-1].reasoning == thought
@@ -102,7 +102,7 @@ def test_dropped_thinking_replays_from_the_end_of_the_question() -> None:
         "<|im_start|>assistant\nfour<|im_end|>\n<|im_start|>user\nmore<|im_end|>\n<|im_start|>assistant\n<think>\n"
     )
     assert fed(model) == len(TOKENIZER.encode(replayed, parse_special=True)) + 1
-    assert "two and two" not in TOKENIZER.decode(absorbed(chat))
+    assert "7 and 7" not in TOKENIZER.decode(absorbed(chat))
 
 
 def test_reasoning_is_told_apart_and_counted() -> None:

@@ -45,12 +45,6 @@ class PlainText:
         return []
 
 
-class Steering(Constraint, Protocol):
-    """A constraint that can be told to end the thinking (thinking.ThinkingControl)."""
-
-    def end_now(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What an answer needs.
@@ -68,7 +62,7 @@ class Plan:
     decoder: Decoder
     parser: Parser
     constraint: Constraint | None
-    steering: Steering | None
+    end_thinking: Callable[[], None] | None
     give_back: Callable[[], None]
     note: Callable[[], str]
     on_progress: Progress | None
@@ -115,8 +109,8 @@ class Answer(Iterator[AnswerEvent]):
 
     def end_thinking(self) -> None:
         """Close the reasoning now and answer; nothing happens outside reasoning. Safe from signals and threads."""
-        if self._plan.steering is not None:
-            self._plan.steering.end_now()
+        if self._plan.end_thinking is not None:
+            self._plan.end_thinking()
 
     def __next__(self) -> AnswerEvent:
         return next(self._events)

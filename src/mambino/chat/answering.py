@@ -4,22 +4,25 @@ Renders the request, goes on from the longest remembered beginning, absorbs the 
 into events. Knows any LanguageModel and its tokenizer; keeps no messages. Start at Answerer.answer.
 """
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import pairwise
 
 from mambino.chat.absorbed import CHUNK_TOKENS, AbsorbedText
-from mambino.chat.answer import Answer, Parser, PlainText, Plan, Progress
+from mambino.chat.answer import Answer, PlainText, Plan, Progress
 from mambino.chat.divergence import explain
 from mambino.chat.messages import Message
 from mambino.chat.prompt import PromptEncoder
+from mambino.chat.rendering import Renderer
 from mambino.chat.request import AnswerRequest, OutputFormat
 from mambino.chat.slots import Slots
 from mambino.chat.spelling import IdSpelling, RenderedSpelling, Spelling
-from mambino.chat.stream import ThinkingSplitter, opens_thinking
-from mambino.errors import ContextFull, TemplateError
+from mambino.chat.steering import constraint_for, constraint_for_output
+from mambino.chat.stream import AnswerParser, opens_thinking
+from mambino.chat.thinking import ThinkingControl
+from mambino.errors import ContextFull
 from mambino.generation.params import SamplingParams
 from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
 from mambino.generation.state_store import StateStore
@@ -29,7 +32,6 @@ from mambino.tokenizer.tokenizer import Tokenizer
 DEFAULT_CACHE_NBYTES = 512 * 2**20
 WORTH_STORING_TOKENS = 128  # shorter conversations are computed again as fast as they are read
 SETTLE_CHUNK = 32  # tokens between two looks at whether a new request waits
-_QUESTIONS = ("a", "b")  # two texts that differ at once: what renders alike before them is stable
 
 
 class _WantedError(Exception):
@@ -62,18 +64,14 @@ class Answerer:
         self.tokenizer = tokenizer
         self.context = context
         self.cache = SnapshotTree(DEFAULT_CACHE_NBYTES) if cache is None else cache
-        self._template = template
-        self._prompt: PromptEncoder | None = None
-        self._now = datetime.now()  # a template may print the date; one for all keeps prompts stable
+        self._renderer = Renderer(tokenizer, template)
         self._is_wanted = threading.Event()
         self._slots = Slots(lambda: AbsorbedText(model, context, self.cache, store), slots)
 
     @property
     def prompt(self) -> PromptEncoder:
         """The template and how it is encoded. Raises TemplateError if there is none, or it does not parse."""
-        if self._prompt is None:
-            self._prompt = PromptEncoder(self.tokenizer, self._template)
-        return self._prompt
+        return self._renderer.prompt
 
     @property
     def state_nbytes(self) -> int:
@@ -86,15 +84,32 @@ class Answerer:
         Raises     at once: TemplateError if the template refuses the messages; ContextFull if they do not fit;
                    InputError for what the model cannot do, or if all slots are answering
         """
-        self.prompt.template.check_thinking(_switch(request))
         text = self.render(request)
+        steering = self._steering(request, text)
+        parser = AnswerParser(
+            wire=self._renderer.wire,
+            tools=() if request.tool_choice == "none" else request.tools,
+            starts_inside_thinking=opens_thinking(text),
+        )
         slot = self._take(text)
         try:
             note = self._note(slot, text, request)
-            parser = ThinkingSplitter(starts_inside=opens_thinking(text))
-            marks = self._marks_in(text, request)
-            plan = self._plan(slot, text, RenderedSpelling(self.prompt), request.params, marks, parser)
-            return Answer(replace(plan, note=note, on_progress=on_prompt_progress))
+            spelling = RenderedSpelling(self.prompt)
+            plan = Plan(
+                model=self.model,
+                slot=slot,
+                spelling=spelling,
+                pieces=self._pieces(slot, text, spelling, self._renderer.marks(text, request)),
+                params=self._ending(request.params, self._forbidden(request)),
+                decoder=self.tokenizer.stream(),
+                parser=parser,
+                constraint=steering,
+                end_thinking=steering.end_now,
+                give_back=lambda: self._slots.give_back(slot),
+                note=note,
+                on_progress=on_prompt_progress,
+            )
+            return Answer(plan)
         except BaseException:
             self._slots.give_back(slot)
             raise
@@ -108,12 +123,30 @@ class Answerer:
         on_prompt_progress: Progress | None = None,
     ) -> Answer:
         """A continuation of ids, without any template: content events only. Raises as answer does."""
+        constraint = (
+            None
+            if output is None
+            else constraint_for_output(output, tokenizer=self.tokenizer, vocab_size=self.model.config.vocab_size)
+        )
         spelling = IdSpelling()
         text = spelling.decode(prompt)
         slot = self._take(text)
         try:
-            plan = self._plan(slot, text, spelling, params, [], PlainText())
-            return Answer(replace(plan, on_progress=on_prompt_progress))
+            plan = Plan(
+                model=self.model,
+                slot=slot,
+                spelling=spelling,
+                pieces=self._pieces(slot, text, spelling, []),
+                params=self._ending(params, ()),
+                decoder=self.tokenizer.stream(),
+                parser=PlainText(),
+                constraint=constraint,
+                end_thinking=None,
+                give_back=lambda: self._slots.give_back(slot),
+                note=lambda: "",
+                on_progress=on_prompt_progress,
+            )
+            return Answer(plan)
         except BaseException:
             self._slots.give_back(slot)
             raise
@@ -131,7 +164,7 @@ class Answerer:
 
         Mutates    the cache: the place is pinned, if it fits under the cap; if on_disk it is also stored
         """
-        text = self._stable(request)
+        text = self._renderer.stable(request)
         if not text:
             return None
         slot = self._take(text)
@@ -148,7 +181,7 @@ class Answerer:
 
         Gives way to any answer within SETTLE_CHUNK tokens. Does nothing if the conversation is not here any more.
         """
-        text = self._stable(replace(request, messages=(*request.messages, message)))
+        text = self._renderer.stable(replace(request, messages=(*request.messages, message)))
         slot = self._slots.take_settled(text) if text else None
         if slot is None:
             return
@@ -179,15 +212,9 @@ class Answerer:
             if len(slot.ids) >= WORTH_STORING_TOKENS:
                 slot.mark(on_disk=True)
 
-    def render(self, request: AnswerRequest, *, add_generation_prompt: bool = True) -> str:
-        """The prompt of request as guarded text (PromptEncoder). Raises TemplateError."""
-        return self.prompt.render(
-            request.messages,
-            tools=request.tools,  # with tool_choice "none" too: the prompt stays what it was, and calls are forbidden
-            add_generation_prompt=add_generation_prompt,
-            enable_thinking=_switch(request),
-            now=self._now,
-        )
+    def render(self, request: AnswerRequest) -> str:
+        """The prompt of request as guarded text. Raises as Renderer.render does."""
+        return self._renderer.render(request)
 
     def _take(self, text: str) -> AbsorbedText:
         """A state for text; one that settles is told to give way. Raises InputError if all are answering."""
@@ -197,15 +224,33 @@ class Answerer:
         finally:
             self._is_wanted.clear()
 
-    def _plan(
-        self,
-        slot: AbsorbedText,
-        text: str,
-        spelling: Spelling,
-        params: SamplingParams,
-        marks: Sequence[int],
-        parser: Parser,
-    ) -> Plan:
+    def _steering(self, request: AnswerRequest, text: str) -> ThinkingControl:
+        return constraint_for(
+            request,
+            wire=self._renderer.wire,
+            tags=self._renderer.thinking_tags,
+            tokenizer=self.tokenizer,
+            vocab_size=self.model.config.vocab_size,
+            prompt_text=text,
+        )
+
+    def _forbidden(self, request: AnswerRequest) -> Sequence[int]:
+        """Control tokens that would begin a call although tool_choice is none."""
+        if request.tool_choice != "none" or not request.tools or self._renderer.wire is None:
+            return ()
+        control = self.tokenizer.special_tokens
+        return [control[tag] for tag in self._renderer.wire.openings if tag in control]
+
+    def _ending(self, params: SamplingParams, forbidden: Sequence[int]) -> SamplingParams:
+        """params that also stop at the model's end tokens, and never choose what is forbidden."""
+        ends = dict.fromkeys((*params.stop_token_ids, *self.tokenizer.eos_token_ids))
+        bias = {**params.logit_bias, **dict.fromkeys(forbidden, -math.inf)}
+        return replace(params, stop_token_ids=tuple(ends), logit_bias=bias)
+
+    def _pieces(
+        self, slot: AbsorbedText, text: str, spelling: Spelling, marks: Sequence[int]
+    ) -> list[tuple[str, list[int]]]:
+        """What is left to absorb of text once slot went back as far as it must. Raises ContextFull."""
         rest = slot.seek(text, spelling)
         pieces = _encoded(spelling, rest, _cut(rest, marks, len(slot.text)))
         used = len(slot.ids) + sum(len(ids) for _, ids in pieces)
@@ -214,21 +259,7 @@ class Answerer:
                 f"[context] the conversation has {used} tokens, and {self.context} fit with the answer; "
                 "take something back, or start with a larger --context or --when-full drop"
             )
-        ends = dict.fromkeys((*params.stop_token_ids, *self.tokenizer.eos_token_ids))
-        return Plan(
-            model=self.model,
-            slot=slot,
-            spelling=spelling,
-            pieces=pieces,
-            params=replace(params, stop_token_ids=tuple(ends)),
-            decoder=self.tokenizer.stream(),
-            parser=parser,
-            constraint=None,
-            steering=None,
-            give_back=lambda: self._slots.give_back(slot),
-            note=lambda: "",
-            on_progress=None,
-        )
+        return pieces
 
     def _absorb_all(
         self, slot: AbsorbedText, text: str, on_progress: Progress | None, *, chunk: int = CHUNK_TOKENS
@@ -248,28 +279,6 @@ class Answerer:
         report(0)
         slot.extend(rest, ids, spelling, report, chunk=chunk)
 
-    def _stable(self, request: AnswerRequest) -> str:
-        """What the next turn's prompt will begin with, whatever is asked; cut after a control token."""
-        one, other = (
-            self.render(replace(request, messages=(*request.messages, Message(role="user", content=text))))
-            for text in _QUESTIONS
-        )
-        common = one[: common_length(one, other)]
-        return common[: self.prompt.last_control(common)]
-
-    def _marks_in(self, text: str, request: AnswerRequest) -> list[int]:
-        """Where text is worth a snapshot: after the system message and the tools, and after the question."""
-        system = request.messages[:1] if request.messages and request.messages[0].role == "system" else ()
-        places = []
-        for messages in (system, request.messages):
-            try:
-                beginning = self.render(replace(request, messages=messages), add_generation_prompt=False)
-            except TemplateError:  # some templates refuse a system message alone
-                continue
-            if text.startswith(beginning):
-                places.append(len(beginning))
-        return places
-
     def _note(self, slot: AbsorbedText, text: str, request: AnswerRequest) -> Callable[[], str]:
         """What says why text cannot simply go on from slot, if it cannot. Called before the state moves."""
         if slot.text and slot.leads_to(text):
@@ -278,25 +287,9 @@ class Answerer:
 
         def note() -> str:
             shared = text[: common_length(old, text)]
-            return explain(old, text, request.messages, self._ends(request), len(self.prompt.encode(shared)))
+            return explain(old, text, request.messages, self._renderer.ends(request), len(self.prompt.encode(shared)))
 
         return note
-
-    def _ends(self, request: AnswerRequest) -> list[int]:
-        """Where each message ends in the prompt; where the one before does, if the template cannot stop there."""
-        ends = [0]
-        for index in range(len(request.messages)):
-            part = replace(request, messages=request.messages[: index + 1])
-            try:
-                ends.append(len(self.render(part, add_generation_prompt=False)))
-            except TemplateError:
-                ends.append(ends[-1])
-        return ends[1:]
-
-
-def _switch(request: AnswerRequest) -> bool | None:
-    """The template's own thinking switch."""
-    return None if request.thinking is None else bool(request.thinking)
 
 
 def _encoded(spelling: Spelling, rest: str, cut: Sequence[str]) -> list[tuple[str, list[int]]]:

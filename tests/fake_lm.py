@@ -1,4 +1,4 @@
-"""A LanguageModel without weights: logits are a function of the ids absorbed. Obeys the eight laws of mambino.lm.
+"""A LanguageModel without weights: logits are a function of the ids absorbed. Obeys the nine laws of mambino.lm.
 
 Start at FakeLM; hashed_logits is deterministic noise, scripted_logits says a given reply.
 """
@@ -18,6 +18,8 @@ from mambino.lm import (
     Piece,
     SequenceState,
     Snapshot,
+    check_accept,
+    check_draft,
     check_room,
     check_tokens,
     new_piece_id,
@@ -79,6 +81,7 @@ class FakeState:
     def __init__(self, model: "FakeLM", max_tokens: int) -> None:
         self.model = model
         self.absorbed: tuple[int, ...] = ()
+        self.drafted: tuple[int, ...] = ()
         self._max_tokens = max_tokens
 
     @property
@@ -105,6 +108,7 @@ class FakeState:
                 "restore it into a larger state"
             )
         self.absorbed = snapshot.absorbed
+        self.drafted = ()
 
 
 class FakeLM:
@@ -115,6 +119,7 @@ class FakeLM:
         self._logits_after = logits_after
         self._piece_ids: dict[tuple[int, ...], int] = {}
         self.calls: list[int] = []  # tokens in each extend, for tests of chunking
+        self.verified: list[int] = []  # tokens in each verify
 
     @property
     def config(self) -> HybridConfig:
@@ -130,6 +135,7 @@ class FakeLM:
         ids = self._checked(own, tokens)
         self.calls.append(len(ids))
         own.absorbed += tuple(ids.tolist())
+        own.drafted = ()
         return self._logits_after(own.absorbed, self._config.vocab_size)
 
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
@@ -138,6 +144,21 @@ class FakeLM:
         for state, ids in zip(states, tokens, strict=True):
             self._checked(self._own(state), ids)
         return np.stack([self.extend(state, ids) for state, ids in zip(states, tokens, strict=True)])
+
+    def verify(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        own = self._own(state)
+        ids = check_tokens(tokens, self._config.vocab_size)
+        check_draft(own, len(ids))
+        self.verified.append(len(ids))
+        own.drafted = tuple(ids.tolist())
+        ends = range(1, len(ids) + 1)
+        return np.stack([self._logits_after(own.absorbed + own.drafted[:end], self._config.vocab_size) for end in ends])
+
+    def accept(self, state: SequenceState, count: int) -> None:
+        own = self._own(state)
+        check_accept(count, len(own.drafted))
+        own.absorbed += own.drafted[:count]
+        own.drafted = ()
 
     def score(self, tokens: Int32Array) -> Float32Array:
         ids = tuple(check_tokens(tokens, self._config.vocab_size).tolist())

@@ -93,6 +93,15 @@ void score(Engine& engine, const Tokens& tokens, Logits out) {
     engine.score(span, data);
 }
 
+void verify(Engine& engine, SequenceState& state, const Tokens& tokens, Logits out) {
+    check(tokens.size() == out.shape(0) && static_cast<int64_t>(out.shape(1)) == engine.weights().vocab,
+          "[engine] tokens and logits differ in number");
+    const std::span<const int32_t> span(tokens.data(), tokens.size());
+    float* data = out.data();
+    nb::gil_scoped_release released;
+    engine.verify(state, span, data);
+}
+
 // (id, bytes) of each piece of a snapshot's memory.
 std::vector<std::pair<uint64_t, size_t>> pieces(const StateSnapshot& snapshot) {
     std::vector<std::pair<uint64_t, size_t>> all;
@@ -192,5 +201,7 @@ NB_MODULE(_native, module) {
         .def("piece_bytes", piece_bytes, "snapshot"_a)
         .def("snapshot_of", snapshot_of, "position"_a, "pieces"_a)
         .def("extend_many", extend_many, "states"_a, "tokens"_a, "out"_a.noconvert())
+        .def("verify", verify, "state"_a, "tokens"_a, "out"_a.noconvert())
+        .def("accept", &Engine::accept, "state"_a, "count"_a, nb::call_guard<nb::gil_scoped_release>())
         .def("score", score, "tokens"_a, "out"_a.noconvert());
 }

@@ -9,9 +9,6 @@
 namespace mambino {
 namespace {
 
-// Rows of one pass over the weights. More rows reuse an unpacked weight panel more often; scratch grows with them
-// (about 70 KB a row for the 4B). Past 512 the gain was below the noise.
-constexpr int64_t kMaxRows = 512;
 // Up to this many rows dotting file blocks in place beats unpacking panels.
 constexpr int64_t kGemvRows = 4;
 constexpr int64_t kHeadRows = 32;       // rows of one pass over the head: bounds its scratch to 64 rows of logits
@@ -55,6 +52,7 @@ Engine::Engine(Weights weights, Isa isa, int num_threads, bool float_activations
     }
     gemm_scratch_.resize(pool_.num_threads());
     attention_scratch_.resize(pool_.num_threads());
+    draft_scan_.resize(pool_.num_threads());
     int64_t widest_head = 1;
     for (const Layer& layer : weights_.layers)
         if (const auto* m = std::get_if<AttentionLayer>(&layer.mixer)) widest_head = std::max(widest_head, m->head_dim);
@@ -137,7 +135,10 @@ void Engine::run_layers(std::span<const Segment> segments, int64_t rows) {
         std::visit([&](const auto& mixer) { mix(mixer, i, segments, rows); }, weights_.layers[i].mixer);
         add_to_residual(rows);
     }
-    for (const Segment& segment : segments) segment.state->advance(segment.count);
+    for (const Segment& segment : segments) {
+        if (segment.is_draft) segment.state->set_drafted(segment.count);
+        else segment.state->advance(segment.count);
+    }
 }
 
 void Engine::embed(std::span<const Segment> segments) {
@@ -226,37 +227,51 @@ void Engine::add_second_term(int64_t first, int64_t second) {
 }
 
 void Engine::mix(const MambaLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows) {
-    const int64_t stride = m.in_proj_rows(), inner = m.inner_size(), channels = m.channels(), group_state = m.groups * m.state_size;
-    float *z = projected_.data(), *xbc = z + inner, *dt = xbc + channels;
+    const int64_t stride = m.in_proj_rows(), inner = m.inner_size();
+    float *z = projected_.data(), *xbc = z + inner, *dt = xbc + m.channels();
     matmul(m.in_proj, normed_input(weights_.layers[layer].norm, rows), projected_.data(), stride);
 
-    for (const Segment& s : segments) {
-        float *rows_xbc = xbc + s.begin * stride, *conv = s.state->layer(layer).conv();
-        pool_.parallel_for(channels, kConvChannels, [&](int, int64_t begin, int64_t end) {
-            kernels_.conv_silu.run(rows_xbc, stride, s.count, m.conv_weight, m.conv_bias, m.conv_width, channels, begin, end, conv,
-                                   rows_xbc, stride);
-        });
-    }
     for (int64_t row = 0; row < rows; ++row)
         kernels_.softplus_dt.run(dt + row * stride, m.dt_bias, m.heads, m.dt_low, m.dt_high, delta_.data() + row * m.heads);
     for (const Segment& s : segments) {
-        const float* x = xbc + s.begin * stride;
-        float* ssm = s.state->layer(layer).ssm();
-        pool_.parallel_for(m.heads, 1, [&](int, int64_t begin, int64_t end) {
-            for (int64_t h = begin; h < end; ++h) {
-                const int64_t group = h / (m.heads / m.groups);
-                const float* b = x + inner + group * m.state_size;
-                kernels_.ssm_scan.run(x + h * m.head_dim, stride, delta_.data() + s.begin * m.heads + h, m.heads, m.a[h], m.d[h], b,
-                                      b + group_state, stride, s.count, m.head_dim, m.state_size,
-                                      ssm + h * m.head_dim * m.state_size, inner_.data() + s.begin * inner + h * m.head_dim, inner);
-            }
-        });
+        LayerState& slot = s.state->layer(layer);
+        float *rows_xbc = xbc + s.begin * stride, *conv = slot.conv();
+        if (s.is_draft) {
+            keep_draft(m, layer, s, rows_xbc, stride);
+            std::copy_n(conv, slot.conv_size, draft_conv_.reserve(slot.conv_size));
+            conv = draft_conv_.data();
+        }
+        convolve(m, rows_xbc, stride, s.count, conv);
+        const Recurrence recurrence{rows_xbc, stride, delta_.data() + s.begin * m.heads, inner_.data() + s.begin * inner, inner};
+        scan(m, recurrence, s.count, slot.ssm(), s.is_draft);
     }
     const Activations gated = input(inner_.data(), rows, inner, [&](int64_t row) {
         float* y = inner_.data() + row * inner;
         kernels_.gated_group_norm.run(y, z + row * stride, m.gate_norm, inner, inner / m.groups, weights_.norm_eps, y);
     });
     matmul(m.out_proj, gated, mixed_.data(), weights_.hidden);
+}
+
+void Engine::convolve(const MambaLayer& m, float* rows, int64_t stride, int64_t count, float* conv) {
+    pool_.parallel_for(m.channels(), kConvChannels, [&](int, int64_t begin, int64_t end) {
+        kernels_.conv_silu.run(rows, stride, count, m.conv_weight, m.conv_bias, m.conv_width, m.channels(), begin, end, conv, rows, stride);
+    });
+}
+
+void Engine::scan(const MambaLayer& m, const Recurrence& r, int64_t count, float* ssm, bool is_draft) {
+    const int64_t head_size = m.head_dim * m.state_size;
+    pool_.parallel_for(m.heads, 1, [&](int thread, int64_t begin, int64_t end) {
+        for (int64_t h = begin; h < end; ++h) {
+            const float* b = r.xbc + m.inner_size() + h / (m.heads / m.groups) * m.state_size;
+            float* state = ssm + h * head_size;
+            if (is_draft) {
+                std::copy_n(state, head_size, draft_scan_[thread].data());
+                state = draft_scan_[thread].data();
+            }
+            kernels_.ssm_scan.run(r.xbc + h * m.head_dim, r.stride, r.delta + h, m.heads, m.a[h], m.d[h], b, b + m.groups * m.state_size,
+                                  r.stride, count, m.head_dim, m.state_size, state, r.y + h * m.head_dim, r.y_stride);
+        }
+    });
 }
 
 void Engine::mix(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows) {

@@ -1,4 +1,4 @@
-// The forward pass: tokens of one or more sequences in, logits out. Start at Engine::extend.
+// The forward pass: tokens of one or more sequences in, logits out. Start at Engine::extend; drafts are in nn/draft.cc.
 //
 // All sequences of a call share each pass over the weights: their tokens are rows of one activation matrix; only the conv,
 // the scan and attention look at sequences one by one. One call at a time: calls from several threads queue.
@@ -21,10 +21,24 @@ struct Segment {
     const int32_t* tokens;
     int64_t begin;  // first row
     int64_t count;
+    bool is_draft = false;  // leaves the recurrent state as it is and keeps what absorbs the tokens later
+};
+
+// Rows of x | B | C after the conv, time steps, and where y goes (which may be x).
+struct Recurrence {
+    const float* xbc;
+    int64_t stride;
+    const float* delta;  // [T][H]
+    float* y;
+    int64_t y_stride;
 };
 
 class Engine {
   public:
+    // Rows of one pass over the weights. More rows reuse an unpacked weight panel more often; scratch grows with them
+    // (about 70 KB a row for the 4B). Past 512 the gain was below the noise.
+    static constexpr int64_t kMaxRows = 512;
+
     // float_activations: every product and the key/value cache in float32 (slow, close to the definition) instead of 8-bit
     // activations and a float16 cache.
     Engine(Weights weights, Isa isa, int num_threads, bool float_activations);
@@ -40,6 +54,11 @@ class Engine {
     void extend(std::span<SequenceState* const> states, std::span<const std::span<const int32_t>> tokens, float* out);
     // Logits after every token, from an empty state: out [T][vocab].
     void score(std::span<const int32_t> tokens, float* out);
+    // Logits after each of up to kMaxRows tokens that follow the state: out [T][vocab]. The state does not move, but can then
+    // accept the first of these tokens. Throws ContextFullError as extend does.
+    void verify(SequenceState& state, std::span<const int32_t> tokens, float* out);
+    // Absorbs the first count of the tokens last verified: bitwise what extending by them would leave.
+    void accept(SequenceState& state, int64_t count);
 
   private:
     // A product's input, quantised once and used by every matrix that reads it.
@@ -59,6 +78,10 @@ class Engine {
     void mix(const MambaLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
     void mix(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
     void mix(const MlpLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
+    // The conv (in place) and the scan of a segment's rows. conv and ssm are mutated, or ssm only read if it is a draft.
+    void convolve(const MambaLayer& m, float* rows, int64_t stride, int64_t count, float* conv);
+    void scan(const MambaLayer& m, const Recurrence& r, int64_t count, float* ssm, bool is_draft);
+    void keep_draft(const MambaLayer& m, size_t layer, const Segment& segment, const float* xbc, int64_t stride);
     template <class Element>
     void attend(const AttentionLayer& m, LayerState& slot, const Segment& segment, AttentionKernel<Element> kernel);
     void rotate(const AttentionLayer& m, std::span<const Segment> segments);
@@ -79,9 +102,9 @@ class Engine {
 
     // Scratch for up to kMaxRows rows, reserved before any state changes.
     int64_t widest_input_ = 0, widest_inner_ = 0, widest_projection_ = 0;
-    AlignedBuffer<float> residual_, normed_, projected_, inner_, delta_, mixed_, last_, head_terms_;
+    AlignedBuffer<float> residual_, normed_, projected_, inner_, delta_, mixed_, last_, head_terms_, draft_conv_;
     std::vector<AlignedBuffer<uint8_t>> gemm_scratch_;
-    std::vector<AlignedBuffer<float>> attention_scratch_;
+    std::vector<AlignedBuffer<float>> attention_scratch_, draft_scan_;  // one a thread
     Input input_;
 };
 

@@ -124,7 +124,8 @@ size_t StateSnapshot::nbytes() const {
     return total;
 }
 
-SequenceState::SequenceState(const StateShape& shape, int64_t max_tokens) : shape_(shape), max_tokens_(max_tokens) {
+SequenceState::SequenceState(const StateShape& shape, int64_t max_tokens)
+    : shape_(shape), max_tokens_(max_tokens), drafts_(shape.slots.size()) {
     check(max_tokens >= 1 && max_tokens <= (int64_t{1} << 31), "[state] max_tokens: expected 1 to 2^31, got ", max_tokens);
     const int64_t key_blocks = (max_tokens + kKeyBlock - 1) / kKeyBlock;
     for (const SlotShape& sizes : shape.slots) {
@@ -147,6 +148,7 @@ void SequenceState::check_room(int64_t count) const {
 
 void SequenceState::advance(int64_t count) {
     position_ += count;
+    drafted_ = 0;
     rest_.reset();
 }
 
@@ -182,6 +184,7 @@ void SequenceState::restore(const StateSnapshot& snapshot) {
     }
     move_rest({Direction::kFromBytes, bytes_of(*snapshot.rest)}, layers_, snapshot.position, shape_.kv_nbytes);
     position_ = snapshot.position;
+    drafted_ = 0;
     rest_ = snapshot.rest;
 }
 

@@ -73,6 +73,11 @@ struct StateSnapshot {
     size_t nbytes() const;
 };
 
+// What one Mamba layer needs to absorb drafted tokens later: inputs of the conv [T][channels] and time steps [T][H].
+struct DraftInputs {
+    AlignedBuffer<float> conv, delta;
+};
+
 class SequenceState {
   public:
     SequenceState(const StateShape& shape, int64_t max_tokens);
@@ -88,6 +93,11 @@ class SequenceState {
     void check_room(int64_t count) const;
     void advance(int64_t count);
 
+    // Drafted tokens were evaluated but not absorbed; whatever moves the state forgets them. Not counted in nbytes.
+    int64_t drafted() const { return drafted_; }
+    void set_drafted(int64_t count) { drafted_ = count; }
+    DraftInputs& draft(size_t i) { return drafts_[i]; }
+
     // Copies only what no living snapshot of the same tokens holds.
     std::unique_ptr<StateSnapshot> snapshot();
     // Copies only what differs. Throws Error, before changing anything, if the snapshot is of another model or does not fit.
@@ -100,6 +110,8 @@ class SequenceState {
     // Pieces that hold what this state holds, as long as a snapshot keeps them alive; rest_ only at this position.
     std::vector<std::weak_ptr<const Piece>> blocks_;
     std::weak_ptr<const Piece> rest_;
+    int64_t drafted_ = 0;
+    std::vector<DraftInputs> drafts_;
 };
 
 }  // namespace mambino

@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = '825b590a539925ef'
+BUILD_ID: str = 'c33c397800ef04d1'
 
 class NativeError(Exception):
     pass
@@ -68,5 +68,9 @@ class Engine:
     def snapshot_of(self, position: int, pieces: Sequence[Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu', writable=False)]]) -> Snapshot: ...
 
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)]], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...
+
+    def verify(self, state: SequenceState, tokens: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...
+
+    def accept(self, state: SequenceState, count: int) -> None: ...
 
     def score(self, tokens: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu')]) -> None: ...

@@ -4,12 +4,14 @@ A LanguageModel turns token ids into logits; a SequenceState is what it remember
 implementations (model/ in PyTorch, engine/ in C++) do not know each other, and nothing above knows which it has.
 No tokenizer, no sampling, no text here.
 
-Eight laws, tested for every implementation in tests/contract/:
+Nine laws, tested for every implementation in tests/contract/:
   split      extending by a then b agrees with extending by a+b, for every cut
   batch      extend_many agrees with the loop over extend
   invariance both agreements are bitwise in the engine, for every weight type and instruction set, so no text depends on
              what else runs or on how a prompt was cut; in PyTorch they hold within a named tolerance of rounding
   snapshot   restore, then extend: bitwise the same as without the detour; so also through pack and unpack
+  draft      verify is score over the text so far, bitwise what extending one by one gives where invariance holds, and moves
+             nothing; accept then leaves what extending by the accepted tokens would leave
   isolation  two states interleaved: bitwise equal to each alone
   repeat     same input, same threads: bitwise the same
   account    position counts tokens; ContextFull is raised before the state changes
@@ -109,6 +111,23 @@ class LanguageModel(Protocol):
         """
         ...
 
+    def verify(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        """Logits after each of tokens, as if they followed the state, which does not move; see accept.
+
+        Shapes     tokens (T,), 1 <= T <= 512 -> (T, V)
+        Mutates    state: only what accept needs, kept until the state moves and not counted in nbytes
+        Raises     as extend, before anything changes
+        """
+        ...
+
+    def accept(self, state: SequenceState, count: int) -> None:
+        """Absorb the first count of the tokens last verified, without evaluating the model again.
+
+        Mutates    state, which then remembers no verified tokens
+        Raises     InputError if fewer tokens were verified since the state last moved
+        """
+        ...
+
     def score(self, tokens: Int32Array) -> Float32Array:
         """Logits after every token, from an empty state; keeps nothing.
 
@@ -129,6 +148,24 @@ class LanguageModel(Protocol):
         Raises     FormatError for bytes that are damaged, cut short, or of another model, backend or version
         """
         ...
+
+
+MAX_DRAFT = 512  # tokens of one verify
+
+
+def check_draft(state: SequenceState, num_tokens: int) -> None:
+    """Raises InputError for more than MAX_DRAFT tokens, ContextFull if they do not fit into state."""
+    if num_tokens > MAX_DRAFT:
+        raise InputError(f"[draft] expected at most {MAX_DRAFT} tokens to verify at once, got {num_tokens}")
+    check_room(state, num_tokens)
+
+
+def check_accept(count: int, num_verified: int) -> None:
+    """Raises InputError unless 0 <= count <= num_verified."""
+    if not 0 <= count <= num_verified:
+        raise InputError(
+            f"[draft] cannot accept {count} tokens: {num_verified} were verified since the state last moved; verify first"
+        )
 
 
 def new_piece_id() -> int:

@@ -1,4 +1,4 @@
-"""The implementations that must obey the eight laws. To add one: write a factory, add a row to IMPLEMENTATIONS.
+"""The implementations that must obey the nine laws. To add one: write a factory, add a row to IMPLEMENTATIONS.
 
 A factory gets a config and returns a LanguageModel with random weights (tiny_models.tiny_weights gives them without
 torch); it skips, loudly, if this install cannot build it.

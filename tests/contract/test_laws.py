@@ -1,4 +1,4 @@
-"""The eight laws of lm.py, for every implementation in this folder's conftest and two model families.
+"""The nine laws of lm.py, for every implementation in this folder's conftest and two model families.
 
 Lengths cross the edges where implementations change their ways: 1, odd, chunk +- 1, more than one pass.
 """

@@ -1,4 +1,4 @@
-"""What NativeLM promises beyond the eight laws: determinism, quantised batches, and errors that name things."""
+"""What NativeLM promises beyond the nine laws: determinism, quantised batches, and errors that name things."""
 
 from dataclasses import replace
 

@@ -17,7 +17,7 @@ from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
 from mambino.errors import ContextFull, FormatError, InputError, Unsupported
 from mambino.formats.packed_state import pack_state, unpack_state
 from mambino.formats.tensor import Tensor
-from mambino.lm import Float32Array, Int32Array, Piece, SequenceState, Snapshot, check_tokens
+from mambino.lm import Float32Array, Int32Array, Piece, SequenceState, Snapshot, check_draft, check_tokens
 from mambino.quant.encode import encode
 from mambino.quant.types import TYPES
 
@@ -147,6 +147,18 @@ class NativeLM:
         with _translated_errors():
             self._engine.score(checked, logits)
         return logits
+
+    def verify(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        checked = check_tokens(tokens, self._config.vocab_size)
+        check_draft(state, checked.size)
+        logits = np.empty((checked.size, self._config.vocab_size), np.float32)
+        with _translated_errors():
+            self._engine.verify(self._handle_of(state), checked, logits)
+        return logits
+
+    def accept(self, state: SequenceState, count: int) -> None:
+        with _translated_errors():
+            self._engine.accept(self._handle_of(state), count)
 
     def pack(self, snapshot: Snapshot) -> bytearray:
         if not isinstance(snapshot, NativeSnapshot):

@@ -123,8 +123,12 @@ class HybridLM(nn.Module):
         resets: Tensor | None = None,
         states: Sequence[HybridState] = (),
         lengths: Sequence[int] = (),
+        commit: bool = True,
     ) -> Tensor:
-        """What the head reads after every token, (B, T, D): forward without the head. Arguments as in forward."""
+        """What the head reads after every token, (B, T, D): forward without the head. Arguments as in forward.
+
+        commit False leaves states where they are.
+        """
         span = self._span(tokens_BT, resets, states, lengths)
         h_BTD: Tensor = self.embeddings(tokens_BT)
         for index, block in enumerate(self.layers):
@@ -132,8 +136,9 @@ class HybridLM(nn.Module):
                 h_BTD = checkpoint(block, h_BTD, span, use_reentrant=False)
             else:
                 h_BTD = block(h_BTD, span, [state.slots[index] for state in states])
-        for state, length in zip(states, span.lengths, strict=True):
-            state.commit(length)
+        if commit:
+            for state, length in zip(states, span.lengths, strict=True):
+                state.commit(length)
         normed: Tensor = self.norm_f(h_BTD)
         return normed
 

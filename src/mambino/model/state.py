@@ -7,6 +7,7 @@ and committed by the model once every layer has succeeded, so that a failed pass
 from dataclasses import dataclass, field
 from typing import assert_never
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -134,6 +135,7 @@ class HybridState:
         self.slots = tuple(_new_slot(layer, max_tokens, device, dtype) for layer in config.layers)
         self._max_tokens = max_tokens
         self._position = 0
+        self.drafted = np.empty(0, np.int32)  # tokens verified since the state last moved
 
     @property
     def position(self) -> int:
@@ -153,6 +155,7 @@ class HybridState:
             if slot is not None:
                 slot.commit()
         self._position += num_tokens
+        self.drafted = self.drafted[:0]
 
     def snapshot(self) -> HybridSnapshot:
         """Copy the state; costs the recurrent state plus the keys and values of position tokens."""
@@ -172,6 +175,7 @@ class HybridState:
             if slot is not None:
                 slot.load(saved)
         self._position = snapshot.position
+        self.drafted = self.drafted[:0]
 
 
 def _new_slot(layer: LayerSpec, max_tokens: int, device: torch.device, dtype: torch.dtype) -> Slot:

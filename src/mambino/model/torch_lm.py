@@ -13,7 +13,16 @@ from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError
 from mambino.formats.packed_state import pack_state, unpack_state
 from mambino.formats.tensor import Tensor
-from mambino.lm import Float32Array, Int32Array, SequenceState, Snapshot, check_room, check_tokens
+from mambino.lm import (
+    Float32Array,
+    Int32Array,
+    SequenceState,
+    Snapshot,
+    check_accept,
+    check_draft,
+    check_room,
+    check_tokens,
+)
 from mambino.model.hybrid import HybridLM
 from mambino.model.state import HybridSnapshot, HybridState, slot_shapes
 from mambino.model.weights import load_weights
@@ -91,6 +100,24 @@ class TorchLM:
             piece = row[begin : begin + _PASS_TOKENS]
             logits[begin : begin + piece.size] = _as_float32(self.model(self._padded([piece]), states=[state])[0])
         return logits
+
+    @torch.inference_mode()
+    def verify(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        """See LanguageModel.verify."""
+        (own,) = self._own([state])
+        row = check_tokens(tokens, self.config.vocab_size)
+        check_draft(own, row.size)
+        h_BTD = self.model.hidden(self._padded([row]), states=[own], commit=False)
+        own.drafted = row
+        return _as_float32(self.model.head(h_BTD[0]))
+
+    def accept(self, state: SequenceState, count: int) -> None:
+        """See LanguageModel.accept; this backend evaluates the accepted tokens once more."""
+        (own,) = self._own([state])
+        check_accept(count, own.drafted.size)
+        if count:
+            self.extend(own, own.drafted[:count])
+        own.drafted = own.drafted[:0]
 
     def pack(self, snapshot: Snapshot) -> bytearray:
         """See LanguageModel.pack. A piece is one tensor."""

@@ -52,6 +52,17 @@ class Documents:
         bounds = np.cumsum([0, *lengths], dtype=np.int64)
         return cls(tokens=tokens, bounds=bounds, counted=np.ones(len(tokens), dtype=np.bool_))
 
+    @classmethod
+    def joined(cls, documents: Sequence[Document]) -> "Documents":
+        """The documents as they are, each with its own targets. Raises InputError for none, or an empty one."""
+        if not documents or min(map(len, documents)) == 0:
+            raise InputError(f"[data] expected documents of at least one token, got {len(documents)}")
+        return cls(
+            tokens=np.concatenate([document.tokens for document in documents]),
+            bounds=np.cumsum([0, *map(len, documents)], dtype=np.int64),
+            counted=np.concatenate([document.counted for document in documents]),
+        )
+
     def __len__(self) -> int:
         return len(self.bounds) - 1
 

@@ -9,6 +9,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "base/check.h"
+#include "nn/ceilings.h"
 #include "nn/engine.h"
 
 namespace nb = nanobind;
@@ -162,6 +163,11 @@ NB_MODULE(_native, module) {
         return names;
     });
     module.def("best_isa", [] { return isa_name(best_isa()); });
+    module.def("measure_ceilings", [](int threads) {
+        nb::gil_scoped_release released;
+        const Ceilings ceilings = measure_ceilings(threads);
+        return std::pair(ceilings.read_bytes_per_s, ceilings.int8_ops_per_s);
+    }, "threads"_a);
     module.def("kernel_names", kernel_names, "isa"_a, nb::sig("def kernel_names(isa: str) -> dict[str, str]"));
 
     nb::class_<Matrix>(module, "Matrix")

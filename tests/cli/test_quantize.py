@@ -120,8 +120,8 @@ def test_divergence_is_nothing_for_the_same_types_and_grows_as_bits_go(text: Pat
 @pytest.mark.torch
 def test_calibration_weighs_columns_and_is_kept(mambino: Run, text: Path, tmp_path: Path) -> None:
     kept = tmp_path / "i.safetensors"
-    for name, more in (("a", ["--calibrate", str(text), "--calibrate-tokens", "512", "--save-importance", str(kept)]), ("b", []),
-                       ("c", ["--importance", str(kept)])):  # fmt: skip
+    measured = ["--calibrate", str(text), "--calibrate-tokens", "512", "--save-importance", str(kept)]
+    for name, more in (("a", measured), ("b", []), ("c", ["--importance", str(kept)])):
         assert mambino("quantize", BUNDLED, str(tmp_path / f"{name}.gguf"), "--mix", "q4_0", *more)[0] == 0
     first, plain, again = (open_checkpoint(tmp_path / f"{name}.gguf").stored["lm_head.weight"].data for name in "abc")
     assert (first == again).all()

@@ -29,9 +29,12 @@ _POLICY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """sessions: where conversations are kept; personas and resident, the bytes of this process in memory, are asked anew.
+    """What the page shows beside answers.
 
-    planned_nbytes is the most that the process should take, None without a plan.
+    sessions        where conversations are kept
+    personas        what there is to choose, asked anew every time
+    resident        bytes of this process in memory now, None where the system does not say
+    planned_nbytes  the most that the process should take, None without a plan
     """
 
     sessions: SessionFolder

@@ -25,6 +25,10 @@ class Ticket:
         """Requests before this one in the line; 0 for the next one, and for one that has a slot."""
         return self._slots.position(self)
 
+    @property
+    def has_slot(self) -> bool:
+        return self._granted.is_set() and not self._has_left
+
     async def wait(self) -> None:
         """Until there is a slot. Safe to cancel; the place in the line stays until leave."""
         await self._granted.wait()

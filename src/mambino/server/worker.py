@@ -61,7 +61,8 @@ class BatchingLM:
     """A LanguageModel whose extend may be called from many threads at once, each with a state of its own.
 
     Calls that wait at the same time share passes of model.extend_many. A long prompt is cut while others wait, so that
-    they wait for a piece of it at most, and taken whole when it is alone. close() ends the worker thread.
+    they wait for a piece of it at most, and taken whole when it is alone. Everything else that a model does has the
+    model to itself. close() ends the worker thread.
     """
 
     def __init__(self, model: LanguageModel) -> None:
@@ -106,6 +107,14 @@ class BatchingLM:
     def score(self, tokens: Int32Array) -> Float32Array:
         with self._running_model:
             return self._model.score(tokens)
+
+    def verify(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        with self._running_model:
+            return self._model.verify(state, tokens)
+
+    def accept(self, state: SequenceState, count: int) -> None:
+        with self._running_model:
+            self._model.accept(state, count)
 
     def pack(self, snapshot: Snapshot) -> bytes | bytearray:
         return self._model.pack(snapshot)

@@ -1,6 +1,6 @@
 """What to do when a conversation outgrows the context: refuse, forget the oldest turns, or summarise them.
 
-Messages in, messages out; the system message always stays, so its state does too. Start at ContextWindow.
+Messages in, messages out; the system messages at its start always stay, so its state does too. Start at ContextWindow.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,9 +84,9 @@ class ContextWindow:
 
 
 def _split(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-    """The system message, if any, and the rest."""
-    has_system = bool(messages) and messages[0].role == "system"
-    return list(messages[:1] if has_system else ()), list(messages[1:] if has_system else messages)
+    """The system messages that a conversation begins with, and the rest."""
+    start = next((index for index, message in enumerate(messages) if message.role != "system"), len(messages))
+    return list(messages[:start]), list(messages[start:])
 
 
 def _next_turn(rest: Sequence[Message], start: int) -> int:

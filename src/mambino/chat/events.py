@@ -51,11 +51,12 @@ AnswerEvent = TextPart | CallStarted | CallArguments | CallEnded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished:
-    """A session ran the tool of a call; text is what the model is told."""
+    """A session ran the tool of a call, or refused to (is_repeat); text is what the model is told."""
 
     call: ToolCall
     text: str
     is_error: bool
+    is_repeat: bool
     elapsed_s: float
 
 

@@ -4,8 +4,8 @@ Knows any LanguageModel and its tokenizer, no terminal and no server. Start at C
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from itertools import takewhile
 
 from mambino.chat.answer import Answer, Progress
 from mambino.chat.answering import Answerer
@@ -14,6 +14,8 @@ from mambino.chat.events import ChatEvent, ToolFinished
 from mambino.chat.messages import Message, ToolCall
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.request import AnswerRequest, OutputFormat, Thinking
+from mambino.chat.toolbox import ToolBox
+from mambino.chat.tools import Tool
 from mambino.chat.turn import Turn
 from mambino.errors import ContextFull, InputError
 from mambino.generation.params import SamplingParams
@@ -24,25 +26,6 @@ MAX_TOOL_ROUNDS = 8  # answers in a row that call tools, before the model must a
 _NOT_RUN = "not run: the user stopped the answer"
 _SUMMARY_TOKENS = 320
 _ANSWER_RESERVE = 256  # tokens that an answer should find room for, if max_tokens does not say
-
-
-class ToolOutcome(Protocol):
-    """What a tool said (tools.ToolResult)."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def is_error(self) -> bool: ...
-    @property
-    def elapsed_s(self) -> float: ...
-
-
-class Toolbox(Protocol):
-    """Tools that a chat may run (tools.ToolBox)."""
-
-    @property
-    def schemas(self) -> tuple[Mapping[str, object], ...]: ...
-    def call(self, call: ToolCall, /) -> ToolOutcome: ...
 
 
 class Chat:
@@ -60,12 +43,14 @@ class Chat:
         params: SamplingParams | None = None,
         system: str | None = None,
         thinking: Thinking = None,
-        tools: Toolbox | None = None,
+        tools: ToolBox | Sequence[Tool | Callable[..., object]] = (),
         when_full: ContextPolicy = "error",
         template: str | None = None,
         answerer: Answerer | None = None,
     ) -> None:
-        """max_tokens is the room for the conversation. answerer is shared with other chats; None makes one.
+        """max_tokens is the room for the conversation. Functions given as tools are described from their signatures.
+
+        answerer is shared with other chats; None makes one of max_tokens, and of template.
 
         Raises     TemplateError if there is no usable template; InputError if it has no thinking switch to set
         """
@@ -74,7 +59,7 @@ class Chat:
         )
         self.params = SamplingParams() if params is None else params
         self.output: OutputFormat | None = None
-        self.tools = tools
+        self.tools = tools if isinstance(tools, ToolBox) else ToolBox(tools)
         self.messages: list[Message] = []
         self.last_turn: Turn | None = None
         self.last_note = ""  # why the last prompt could not simply go on from the one before
@@ -128,8 +113,8 @@ class Chat:
         self.messages = rest if system is None else [Message(role="system", content=system), *rest]
 
     def clear(self) -> None:
-        """Forget everything but the system message."""
-        self.messages = [message for message in self.messages[:1] if message.role == "system"]
+        """Forget everything but the system messages at the start."""
+        self.messages = list(takewhile(lambda message: message.role == "system", self.messages))
 
     def undo(self) -> Message | None:
         """Take back the last question and what followed; the question, or None if there is none."""
@@ -186,15 +171,17 @@ class Chat:
         start = len(self.messages)
         self.messages.append(Message(role="user", content=text))
         self._is_stopping = False
+        tools = self.tools.for_turn()
+        may_call = True
         try:
             for round_number in range(MAX_TOOL_ROUNDS + 1):
-                may_call = round_number < MAX_TOOL_ROUNDS
-                yield from self._answer(may_call, on_prompt_progress)
+                yield from self._answer(may_call and round_number < MAX_TOOL_ROUNDS, on_prompt_progress)
                 calls = self.messages[-1].tool_calls if self.messages[-1].role == "assistant" else ()
-                if not calls or self._is_stopping or self.tools is None:
+                if not calls or self._is_stopping:
                     return
-                for call in calls:
-                    yield self._run(self.tools, call)
+                finished = self._run(tools, calls)
+                may_call = not any(result.is_repeat for result in finished)
+                yield from finished
         finally:
             self._drop_unanswered(start)
 
@@ -271,17 +258,29 @@ class Chat:
         return AnswerRequest(
             messages=tuple(messages),
             params=self.params,
-            tools=() if self.tools is None else self.tools.schemas,
+            tools=self.tools.schemas,
             tool_choice="auto" if may_call else "none",
             output=self.output,
             thinking=self.thinking,
         )
 
-    def _run(self, tools: Toolbox, call: ToolCall) -> ToolFinished:
-        """Run one tool, and tell the model. Mutates messages."""
-        result = tools.call(call)
-        self.messages.append(Message(role="tool", content=result.text, tool_call_id=call.id))
-        return ToolFinished(call=call, text=result.text, is_error=result.is_error, elapsed_s=result.elapsed_s)
+    def _run(self, tools: ToolBox, calls: Sequence[ToolCall]) -> list[ToolFinished]:
+        """Run the tools of one answer, and tell the model. Mutates messages."""
+        results = tools.call_all(calls)
+        self.messages += [
+            Message(role="tool", content=result.text, tool_call_id=call.id)
+            for call, result in zip(calls, results, strict=True)
+        ]
+        return [
+            ToolFinished(
+                call=call,
+                text=result.text,
+                is_error=result.is_error,
+                is_repeat=result.is_repeat,
+                elapsed_s=result.elapsed_s,
+            )
+            for call, result in zip(calls, results, strict=True)
+        ]
 
     def _drop_unanswered(self, start: int) -> None:
         """Take back a question without an answer, and calls without results. Mutates messages."""
@@ -290,6 +289,5 @@ class Chat:
             return
         last = next(index for index in reversed(range(len(self.messages))) if self.messages[index].role != "tool")
         told = {message.tool_call_id for message in self.messages[last + 1 :]}
-        if self.tools is not None:
-            missing = [call for call in self.messages[last].tool_calls if call.id not in told]
-            self.messages += [Message(role="tool", content=_NOT_RUN, tool_call_id=call.id) for call in missing]
+        missing = [call for call in self.messages[last].tool_calls if call.id not in told]
+        self.messages += [Message(role="tool", content=_NOT_RUN, tool_call_id=call.id) for call in missing]

@@ -21,6 +21,7 @@ from mambino.generation.generate import TokenEvent
 from mambino.server.slots import Ticket
 
 HEARTBEAT_S = 10.0  # silence after which a reader hears that the server lives; proxies cut connections at 30 to 60
+START_S = 2.0  # how long the status of a stream may wait for its answer to begin
 MAX_UNREAD = 4096  # pieces that a reader may be behind before its answer is cut
 
 Progress = Callable[[int, int], None]
@@ -116,6 +117,17 @@ class Running(AsyncIterator[Item]):
             raise item
         self._has_ended = isinstance(item, Ended)
         return item
+
+    async def begin(self) -> None:
+        """Wait a moment for the first sign of life, which stays to be iterated over. Raises what the answer raises.
+
+        A reply whose status is not sent yet can so say what is wrong with a request.
+        """
+        try:
+            async with asyncio.timeout(START_S):
+                self._items.appendleft(await anext(self))
+        except TimeoutError:
+            pass  # it waits in line
 
     def stop(self) -> None:
         """End the answer here; what was said so far stays, and Ended follows."""

@@ -175,6 +175,17 @@ def _completing(answerer: Answerer, ids: Sequence[int], params: SamplingParams, 
     return lambda report: answerer.complete(ids, params, output=output, on_prompt_progress=report)
 
 
+async def begun(running: Sequence[Running]) -> None:
+    """Wait a moment for answers to begin. Raises what any of them raises; all are closed then."""
+    try:
+        for one in running:
+            await one.begin()
+    except BaseException:
+        for one in running:
+            one.close()
+        raise
+
+
 async def whole(request: Request, running: Sequence[Running]) -> list[Answered]:
     """Every answer to its end. Raises HTTPException CLIENT_GONE if the client leaves before; all are closed then."""
     gathering: asyncio.Future[list[Answered]] = asyncio.gather(*(_whole(one) for one in running))

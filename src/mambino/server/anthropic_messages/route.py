@@ -13,7 +13,7 @@ from mambino.server.problems import anthropic_error
 from mambino.server.reply import EventStream, JsonReply, comment, ignored_header, sse
 from mambino.server.running import Ended, Heartbeat, Piece, PromptProgress, Running
 from mambino.server.schema import Body
-from mambino.server.service import Service, whole
+from mambino.server.service import Service, begun, whole
 
 
 async def messages(service: Service, request: Request) -> Response:
@@ -25,6 +25,7 @@ async def messages(service: Service, request: Request) -> Response:
     head: Body = {"id": f"msg_{uuid.uuid4().hex}", "model": service.name}
     headers = ignored_header(MESSAGES.ignored(body))
     if asked.streams:
+        await begun(running)
         return EventStream(_events(head, running[0]), headers)
     answers = await whole(request, running)
     return JsonReply(message(head, answers[0]), headers=headers)

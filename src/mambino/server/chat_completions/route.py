@@ -14,7 +14,7 @@ from mambino.server.problems import openai_error
 from mambino.server.reply import EventStream, JsonReply, comment, ignored_header, sse
 from mambino.server.running import Ended, Heartbeat, Piece, PromptProgress, Running
 from mambino.server.schema import Body
-from mambino.server.service import Service, merged, whole
+from mambino.server.service import Service, begun, merged, whole
 
 DONE = b"data: [DONE]\n\n"
 
@@ -29,6 +29,7 @@ async def chat_completions(service: Service, request: Request) -> Response:
     head: Body = {"id": completion_id, "created": int(time.time()), "model": service.name}
     headers = ignored_header(CHAT_COMPLETION.ignored(body))
     if asked.streams:
+        await begun(running)
         return EventStream(_chunks(service, head, asked, running), headers)
     answers = await whole(request, running)
     tokenizer = service.answerer.tokenizer if asked.has_logprobs else None

@@ -18,7 +18,7 @@ from mambino.server.problems import openai_error
 from mambino.server.reply import EventStream, JsonReply, comment, ignored_header, sse
 from mambino.server.running import Ended, Heartbeat, Piece, PromptProgress, Running
 from mambino.server.schema import Body
-from mambino.server.service import Answered, Service, merged, whole
+from mambino.server.service import Answered, Service, begun, merged, whole
 from mambino.tokenizer.tokenizer import Tokenizer
 
 
@@ -38,6 +38,7 @@ async def completions(service: Service, request: Request) -> Response:
     }
     headers = ignored_header(COMPLETION.ignored(body))
     if asked.streams:
+        await begun(running)
         return EventStream(_chunks(head, asked, running, tokenizer), headers)
     answers = await whole(request, running)
     reply = {

@@ -17,7 +17,7 @@ from mambino.server.responses.request import RESPONSE, ResponseRequest, parse
 from mambino.server.responses.store import Stored
 from mambino.server.running import Ended, Heartbeat, Piece, PromptProgress, Running
 from mambino.server.schema import Body
-from mambino.server.service import Service, whole
+from mambino.server.service import Service, begun, whole
 
 
 async def responses(service: Service, request: Request) -> Response:
@@ -32,6 +32,7 @@ async def responses(service: Service, request: Request) -> Response:
     empty = shell(head, body)
     headers = ignored_header(RESPONSE.ignored(body))
     if asked.streams:
+        await begun(running)
         return EventStream(_events(service, asked, empty, running[0]), headers)
     answered = (await whole(request, running))[0]
     reply = finished(empty, output_items(str(empty["id"]), answered.events), answered.ended)

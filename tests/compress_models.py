@@ -3,7 +3,7 @@
 import torch
 
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
-from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
+from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.model.hybrid import HybridLM
 from mambino.model.weights import load_weights
 from tiny_models import tiny_weights
@@ -30,6 +30,24 @@ def cuttable_config() -> HybridConfig:
         eos_token_ids=(2,),
     )
 
+
+# Even layers, and sizes in whole blocks of 32 on every axis.
+BLOCKY = HybridConfig(
+    architecture="nemotron_h",
+    layers=layers_from_pattern(
+        "M-*M-",
+        mamba=MambaSpec(num_heads=4, head_dim=32, state_size=16, num_groups=2, conv_kernel=4),
+        attention=AttentionSpec(num_heads=4, num_kv_heads=2, head_dim=32),
+        mlp=MlpSpec(intermediate_size=96, activation="relu2"),
+    ),
+    hidden_size=64,
+    vocab_size=61,
+    norm_eps=1e-5,
+    tie_embeddings=False,
+    max_context=128,
+    bos_token_id=1,
+    eos_token_ids=(2,),
+)
 
 ONE_AXIS_EACH: dict[str, SubSizes] = {
     "hidden": SubSizes(hidden_size=11),

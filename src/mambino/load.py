@@ -6,6 +6,8 @@ Composes hub, formats, tokenizer and the two implementations; decides nothing el
 import os
 from typing import TYPE_CHECKING, Literal, get_args
 
+from mambino.compress.offered import chosen_sub
+from mambino.compress.slicing import slice_checkpoint
 from mambino.errors import InputError, Unsupported
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.formats.gguf_read import open_gguf
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 Backend = Literal["native", "torch"]
 Name = str | os.PathLike[str]
 
+_BUDGET_CONTEXT = 4096  # tokens of state that a memory budget includes
+
 
 def open_model(
     name: Name = BUNDLED,
@@ -32,19 +36,33 @@ def open_model(
     threads: int | None = None,
     isa: "Isa" = "best",
     activations: "Activations" = "int8",
+    budget: str | None = None,
 ) -> LanguageModel:
     """A model from a GGUF file, a Hugging Face directory, or the name of an installed model (hub.local.resolve).
 
     native, the C++ engine, takes threads (None: all cores), isa and activations. torch takes device (None: the CPU)
-    and dtype (None: float32; or a name such as "bfloat16"), and threads for the whole process.
+    and dtype (None: float32; or a name such as "bfloat16"), and threads for the whole process. budget opens a part of
+    a nested model: a size that it offers ("50%"), or the largest for a memory ("1.5GiB").
 
     Raises     FetchError for a name that is not here; FormatError, ConfigError, Unsupported for the file;
                InputError for an option of the other backend; Unsupported if the backend is not installed
     """
-    checkpoint = open_checkpoint(resolve(name))
+    checkpoint = at_budget(open_checkpoint(resolve(name)), budget)
     return model_of(
         checkpoint, backend=backend, device=device, dtype=dtype, threads=threads, isa=isa, activations=activations
     )
+
+
+def at_budget(checkpoint: Checkpoint, budget: str | None) -> Checkpoint:
+    """The part of a nested checkpoint that budget asks for; see open_model. None is the whole.
+
+    Rows stay views of the file. Columns are copied, so a cut hidden size costs the memory of the part.
+    Raises     InputError that lists what is offered; Unsupported where a cut would go through a quantisation block
+    """
+    if budget is None:
+        return checkpoint
+    context = min(_BUDGET_CONTEXT, checkpoint.config.max_context)
+    return slice_checkpoint(checkpoint, chosen_sub(checkpoint, budget, context=context))
 
 
 def model_of(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from compress_models import EVERYTHING, cuttable_config, sub_of
+from compress_models import BLOCKY, EVERYTHING, cuttable_config, sub_of
 from mambino.compress.budget import (
     Budget,
     LatencyPoint,
@@ -15,25 +15,32 @@ from mambino.compress.budget import (
     read_latency_table,
 )
 from mambino.errors import FormatError, InputError
-from mambino.export.gguf import export_gguf, matrices_as
+from mambino.export.gguf import export_gguf
 from mambino.formats.checkpoint import open_checkpoint, write_checkpoint_directory
+from mambino.formats.names import rows
 from mambino.presets import preset
+from mambino.quant.mixes import plan_for_mix
 from tiny_models import tiny_weights
 
 
-@pytest.mark.parametrize("type_name", ["f32", "f16"])
-def test_predicted_bytes_are_the_bytes_of_the_file(type_name: str, tmp_path: Path) -> None:
-    config = sub_of(EVERYTHING).config
+@pytest.mark.parametrize("mix", ["f16", "q4_0"])
+def test_predicted_bytes_are_the_bytes_of_the_file(mix: str, tmp_path: Path) -> None:
+    config = BLOCKY
+    plan = plan_for_mix(mix, {row.own: row.shape for row in rows(config)})
     write_checkpoint_directory(tmp_path / "hf", config, tiny_weights(config).values())
-    export_gguf(open_checkpoint(tmp_path / "hf"), tmp_path / "x.gguf", type_of=matrices_as(type_name), name="x")
-    predicted = bytes_with(type_name, context=100)(config)
+    export_gguf(
+        open_checkpoint(tmp_path / "hf"), tmp_path / "x.gguf", type_of=lambda row: plan.types[row.own], name="x"
+    )
+    predicted = bytes_with(mix, context=100)(config)
     assert predicted == open_checkpoint(tmp_path / "x.gguf").nbytes + config.state_nbytes(100)
 
 
-def test_rows_that_a_type_cannot_hold_fall_back() -> None:
-    config = preset("nemotron-3-nano-4b")  # hidden 3136 is not a multiple of 256: Q5_0 there, Q4_K where it fits
-    bits = 8 * bytes_with("Q4_K", context=0)(config) / config.num_parameters
-    assert 5.0 < bits < 5.5
+def test_bytes_count_what_a_type_cannot_hold_in_what_it_falls_back_to() -> None:
+    config = preset("nemotron-3-nano-4b")  # hidden 3136 is not a multiple of 256
+    bits = 8 * bytes_with("q4_k_m", context=0)(config) / config.num_parameters
+    assert 5.3 < bits < 6.0  # the published file has about 5.7
+    with pytest.raises(InputError, match="mix: expected one of f16"):
+        bytes_with("q2", context=0)
 
 
 def test_budgets_in_words() -> None:

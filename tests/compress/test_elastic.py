@@ -113,7 +113,7 @@ def test_candidates_fit_the_budget_and_use_it() -> None:
 
 
 def test_a_budget_that_cannot_be_met_is_refused_with_the_cheapest() -> None:
-    with pytest.raises(InputError, match=r"the cheapest costs \d+; allow smaller sizes or a larger budget"):
+    with pytest.raises(InputError, match=r"the cheapest combination costs \d+; allow smaller sizes or a larger budget"):
         candidates(cuttable_config(), SPACE, budget(0.1))
     with pytest.raises(InputError, match="smallest sizes cost"):
         search_with_router(

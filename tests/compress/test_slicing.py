@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from compress_models import EVERYTHING, ONE_AXIS_EACH, cuttable_config, some_tokens, strong_model, sub_of
+from compress_models import BLOCKY, EVERYTHING, ONE_AXIS_EACH, cuttable_config, some_tokens, strong_model, sub_of
 from mambino.compress.nested import NestedLM
 from mambino.compress.offered import chosen_sub, nested_text, offered_subs, sub_nbytes, write_offered
 from mambino.compress.slicing import slice_checkpoint
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
-from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
+from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError, Unsupported
 from mambino.export.gguf import export_gguf, matrices_as
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint, write_checkpoint_directory
@@ -25,23 +25,6 @@ pytestmark = pytest.mark.torch
 # transformers in float32 against ours in float32, as in tests/parity
 FLOAT32_TOLERANCE = 1e-4
 
-# Even layers, and sizes in whole blocks of 32 on every axis.
-BLOCKY = HybridConfig(
-    architecture="nemotron_h",
-    layers=layers_from_pattern(
-        "M-*M-",
-        mamba=MambaSpec(num_heads=4, head_dim=32, state_size=16, num_groups=2, conv_kernel=4),
-        attention=AttentionSpec(num_heads=4, num_kv_heads=2, head_dim=32),
-        mlp=MlpSpec(intermediate_size=96, activation="relu2"),
-    ),
-    hidden_size=64,
-    vocab_size=61,
-    norm_eps=1e-5,
-    tie_embeddings=False,
-    max_context=128,
-    bos_token_id=1,
-    eos_token_ids=(2,),
-)
 BLOCKY_SIZES = SubSizes(hidden_size=32, mamba_heads=2, attention_heads=2, intermediate_size=64, num_layers=4)
 BLOCKY_SUB = sub_config(BLOCKY, BLOCKY_SIZES, depth_order=(2, 0, 1, 4, 3))
 

@@ -24,10 +24,13 @@ VERBS = {
     "persona": "List, make and pack personas.",
     "info": "Show what a model is, what it needs, and which kernels serve it.",
     "plan": "Show what a model takes in memory, and whether that fits.",
+    "bench": "Time a model on this machine.",
     "quantize": "Write a model with fewer bits a weight.",
+    "compress": "Make smaller models out of a large one.",
     "pull": "Fetch a model from the Hugging Face hub.",
     "list": "List the models on this machine.",
     "remove": "Delete a fetched model.",
+    "sft": "Teach a model from chats.",
     "eval": "Measure a model, or score answers.",
 }
 

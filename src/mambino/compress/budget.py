@@ -6,7 +6,6 @@ Knows configs only: nothing here is a measurement, a LatencyTable is handed in. 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from mambino.errors import FormatError, InputError
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
 from mambino.formats.names import rows
-from mambino.quant.types import TYPES
+from mambino.quant.mixes import MIXES, plan_for_mix
 
 Cost = Callable[[HybridConfig], float]
 
@@ -46,31 +45,19 @@ def parameters(config: HybridConfig) -> float:
     return float(config.num_parameters)
 
 
-def bytes_with(matrix_type: str, *, context: int, kv_bytes: int = 2) -> Cost:
-    """Weights (matrices in matrix_type, the rest float32) plus the state of one sequence of context tokens: exact.
+def bytes_with(mix: str, *, context: int, kv_bytes: int = 2) -> Cost:
+    """Tensors of a file quantised by this mix (quant.mixes), plus the state of one sequence of context tokens: exact.
 
-    A row length that matrix_type cannot hold falls back as in llama.cpp: Q4_K to Q5_0, others to Q8_0, then to F16.
-    Raises     InputError for an unknown type
+    Raises     InputError for an unknown mix; the cost raises it for rows that no block of the mix divides
     """
-    if matrix_type.upper() not in TYPES:
-        raise InputError(f"[budget] type: expected one of {', '.join(TYPES)}, got {matrix_type!r}")
-    asked = matrix_type.upper()
+    if mix.lower() not in MIXES:
+        raise InputError(f"[budget] mix: expected one of {', '.join(MIXES)}, got {mix!r}")
 
     def cost(config: HybridConfig) -> float:
-        weights = sum(
-            prod(row.shape[:-1]) * _row_nbytes(asked, row.shape[-1]) if len(row.shape) == 2 else 4 * prod(row.shape)
-            for row in rows(config)
-        )
-        return float(weights + config.state_nbytes(context, kv_bytes=kv_bytes))
+        shapes = {row.own: row.shape for row in rows(config)}
+        return float(plan_for_mix(mix, shapes).nbytes(shapes) + config.state_nbytes(context, kv_bytes=kv_bytes))
 
     return cost
-
-
-def _row_nbytes(type_name: str, cols: int) -> int:
-    for name in (type_name, "Q5_0" if type_name == "Q4_K" else "Q8_0", "F16"):
-        if cols % TYPES[name].block_size == 0:
-            return TYPES[name].row_nbytes(cols)
-    raise AssertionError("F16 holds every row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

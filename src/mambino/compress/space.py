@@ -50,6 +50,7 @@ def candidates(
 ) -> list[Candidate]:
     """Every combination that fits the budget and leaves at most a share of slack of it unused, dearest first.
 
+    Where none uses so much, the dearest that fit.
     Raises     InputError if none fits (with the cheapest there is), or if there are too many to list
     """
     axes, found, cheapest = space.axes(), list[Candidate](), float("inf")
@@ -63,15 +64,15 @@ def candidates(
         sub = sub_config(parent, sizes, depth_order=depth_order)
         cost = budget.cost(sub.config)
         cheapest = min(cheapest, cost)
-        if (1.0 - slack) * budget.limit <= cost <= budget.limit:
+        if cost <= budget.limit:
             found.append(Candidate(sizes=sizes, sub=sub, cost=cost))
     if not found:
-        closest = "allow sizes in between" if cheapest <= budget.limit else "allow smaller sizes or a larger budget"
         raise InputError(
-            f"[search] no combination lies between {(1 - slack) * budget.limit:.6g} and {budget.limit:.6g}; "
-            f"the cheapest costs {cheapest:.6g}; {closest}"
+            f"[search] budget {budget.name}: nothing costs at most {budget.limit:.6g}; the cheapest combination costs "
+            f"{cheapest:.6g}; allow smaller sizes or a larger budget"
         )
-    return sorted(found, key=lambda candidate: -candidate.cost)
+    least = min((1.0 - slack) * budget.limit, max(candidate.cost for candidate in found))
+    return sorted((one for one in found if one.cost >= least), key=lambda candidate: -candidate.cost)
 
 
 def default_space(parent: HybridConfig, *, least: float = 0.4, steps: int = 4) -> SearchSpace:

@@ -78,11 +78,12 @@ def train(
     *,
     folder: Path,
     settings: LoopSettings | None = None,
-    progress_to: TextIO = sys.stderr,
+    progress_to: TextIO | None = None,
 ) -> Progress:
     """Train to the end of the schedule, continuing from folder/latest.pt if it is there.
 
     Whatever ends it early (Ctrl-C, no memory, a loss that is not finite), the last whole step is saved first.
+    progress_to None is standard error.
 
     Mutates    model, optimizer, batches; folder
     Raises     TrainingError when the loss or a gradient is not finite, or memory does not suffice
@@ -91,7 +92,7 @@ def train(
     latest = folder / "latest.pt"
     folder.mkdir(parents=True, exist_ok=True)
     progress = checkpoint.load(latest, model, optimizer, batches) if latest.exists() else Progress()
-    log = RunLog(folder, schedule.total_steps, progress_to, tensorboard=settings.tensorboard)
+    log = RunLog(folder, schedule.total_steps, progress_to or sys.stderr, tensorboard=settings.tensorboard)
     log.forget_after(progress.step)
     throughput, losses, saved_at = Throughput(), list[float](), time.monotonic()
     while progress.step < schedule.total_steps:

@@ -1,0 +1,86 @@
+"""`mambino compress distill`: teach a small model what a large one says. Start at command."""
+
+from pathlib import Path
+
+import click
+
+from mambino.cli.compress_options import (
+    TextOptions,
+    documents_of,
+    held_out_batches,
+    module_of,
+    open_parent,
+    require_fresh,
+    stream_of,
+    text_options,
+    write_model,
+)
+from mambino.cli.options import debug_option
+from mambino.cli.terminal import note
+from mambino.errors import InputError
+from mambino.export.quantize import shapes_of
+from mambino.formats.checkpoint import Checkpoint
+from mambino.load import tokenizer_of
+from mambino.quant.mixes import MIXES, plan_for_mix
+
+
+@click.command()
+@click.argument("teacher")
+@click.argument("student")
+@text_options
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=3e-4, show_default=True)
+@click.option("--target-weight", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of the loss that is the text itself.")  # fmt: skip
+@click.option("--mix", type=click.Choice(list(MIXES)), metavar="NAME",
+              help="Train on the grid that `mambino quantize --mix` of this name writes.")  # fmt: skip
+@click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Of the run.  [default: OUT.run]")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
+@debug_option
+def command(
+    teacher: str, student: str, data: tuple[Path, ...], rows: int, row_size: int, parse_special: bool, seed: int,
+    steps: int, learning_rate: float, target_weight: float, mix: str | None, folder: Path | None, out: Path,
+) -> None:  # fmt: skip
+    """Train STUDENT until it says what TEACHER says. They need the same tokenizer, nothing else.
+
+    \b
+    mambino compress distill big/ small/ --data text.jsonl --out taught/
+    mambino compress distill big/ big/ --data text.jsonl --mix q4_0 --out robust/
+    """
+    require_fresh(out)
+    source, master_source = open_parent(student), open_parent(teacher)
+    _require_one_tokenizer(master_source, source)
+    text = TextOptions(data=data, rows=rows, row_size=row_size, parse_special=parse_special, seed=seed)
+    training, held_out = documents_of(source, text)
+    module, master = module_of(source), module_of(master_source).eval().requires_grad_(False)
+    from mambino.compress.distill import distillation_loss
+    from mambino.compress.elastic import distance
+    from mambino.compress.nested import NestedLM
+    from mambino.compress.qad import quantised_distillation_loss
+    from mambino.compress.sub import SubConfig
+    from mambino.train.loop import LoopSettings, train
+    from mambino.train.optim import Cosine, Optimizer, OptimSettings
+
+    loss = distillation_loss(master, target_weight=target_weight)
+    if mix is not None:
+        plan = plan_for_mix(mix, shapes_of(source))
+        loss = quantised_distillation_loss(master, module.config, plan, target_weight=target_weight)
+    train(
+        module, Optimizer.for_model(module, OptimSettings(learning_rate=learning_rate)),
+        Cosine(warmup_steps=max(1, steps // 50), decay_steps=max(1, steps - max(1, steps // 50))),
+        stream_of(training, text), loss, folder=folder or out.with_name(f"{out.name}.run"), settings=LoopSettings(),
+    )  # fmt: skip
+    write_model(out, module, source)
+    print(out)
+    apart = distance(NestedLM(module), SubConfig.whole(module.config), master, held_out_batches(held_out, text))
+    note(f"KL to the teacher on held-out text: {apart:.4f} nats a token")
+
+
+def _require_one_tokenizer(teacher: Checkpoint, student: Checkpoint) -> None:
+    ours, theirs = tokenizer_of(student), tokenizer_of(teacher)
+    probe = range(min(ours.vocab_size, theirs.vocab_size))
+    if ours.vocab_size != theirs.vocab_size or any(ours.token_bytes(i) != theirs.token_bytes(i) for i in probe):
+        raise InputError(
+            f"[distill] {teacher.path} and {student.path} have different tokenizers ({theirs.vocab_size} and "
+            f"{ours.vocab_size} ids); a student learns only from a teacher that reads the same ids"
+        )

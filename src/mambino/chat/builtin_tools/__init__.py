@@ -1,0 +1,1 @@
+"""Tools that come with mambino: clock, calculator, notes, home. Start at named.builtin_tools."""

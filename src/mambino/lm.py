@@ -10,8 +10,8 @@ Nine laws, tested for every implementation in tests/contract/:
   invariance both agreements are bitwise in the engine, for every weight type and instruction set, so no text depends on
              what else runs or on how a prompt was cut; in PyTorch they hold within a named tolerance of rounding
   snapshot   restore, then extend: bitwise the same as without the detour; so also through pack and unpack
-  draft      verify is score over the text so far, bitwise what extending one by one gives where invariance holds, and moves
-             nothing; accept then leaves what extending by the accepted tokens would leave
+  draft      verify gives the logits of extending one by one (bitwise, where invariance holds) and moves nothing; accept
+             then leaves what extending by the accepted tokens would leave
   isolation  two states interleaved: bitwise equal to each alone
   repeat     same input, same threads: bitwise the same
   account    position counts tokens; ContextFull is raised before the state changes
@@ -164,7 +164,7 @@ def check_accept(count: int, num_verified: int) -> None:
     """Raises InputError unless 0 <= count <= num_verified."""
     if not 0 <= count <= num_verified:
         raise InputError(
-            f"[draft] cannot accept {count} tokens: {num_verified} were verified since the state last moved; verify first"
+            f"[draft] cannot accept {count} tokens: {num_verified} were verified since the state last moved"
         )
 
 

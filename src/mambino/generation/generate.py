@@ -14,6 +14,7 @@ from mambino.errors import InputError
 from mambino.generation.constraint import Constraint
 from mambino.generation.params import SamplingParams
 from mambino.generation.sampling import Sampler, logprobs
+from mambino.generation.speculate import PlainReader, Reader, Speculation, SpeculativeReader
 from mambino.generation.stop import Scanned, StopScanner
 from mambino.lm import Float32Array, Int32Array, LanguageModel, SequenceState, check_room, check_tokens
 
@@ -84,7 +85,7 @@ class Generation(Iterator[TokenEvent]):
         self.close()
 
     def close(self) -> None:
-        """End the completion here. Nothing more is absorbed. May be called twice."""
+        """End the completion here. Nothing more is evaluated. May be called twice."""
         self._events.close()
 
     @property
@@ -110,14 +111,15 @@ def generate(
     constraint: Constraint | None = None,
     on_prompt_progress: Callable[[int, int], None] | None = None,
     prefill_chunk: int = PREFILL_CHUNK,
+    speculation: Speculation | None = None,
 ) -> Generation:
     """Complete prompt; the work is done as the result is iterated over.
 
     history: ids already in state, which repetition_penalty counts too. on_prompt_progress(absorbed, total) is called
     before the first and after every chunk of the prompt; raising in it ends the completion, with state as described
-    at Generation.
+    at Generation. speculation: guess from the text and verify several tokens in a pass; the same text, sooner.
 
-    Mutates    state (the only thing that does, until the result is closed), decoder, constraint
+    Mutates    state (the only thing that does, until the result is closed), decoder, constraint, speculation
     Raises     at once, before anything changes: InputError for an empty prompt, ids outside the vocabulary, or stop
                strings without a decoder; ContextFull if the prompt does not fit
     """
@@ -136,20 +138,24 @@ def generate(
     def events() -> Generator[TokenEvent, None, None]:
         logits = _absorb_prompt(model, state, tokens, prefill_chunk, on_prompt_progress)
         text = _TextStream(decoder, params.stop)
-        pending: list[int] = []  # chosen and not absorbed
-        while True:
-            forced = () if constraint is None else constraint.forced()
-            if pending and (not forced or params.logprobs is not None):
-                logits = model.extend(state, np.array(pending, dtype=np.int32))
-                pending.clear()
-            token = _next_token(sampler, constraint, logits, forced)
-            chosen.append(token)
-            pending.append(token)
-            is_full = state.position + len(pending) > state.max_tokens
-            ending = _ending(token, params, text, len(chosen), is_full=is_full)
-            yield _event(token, logits, ending, params.logprobs)
-            if ending.reason is not None:
-                return
+        room = state.max_tokens - state.position
+        reader: Reader = PlainReader(model, state, logits)
+        if speculation is not None:
+            reader = SpeculativeReader(model, state, logits, speculation, seen.tolist())
+        try:
+            while True:
+                forced = () if constraint is None else constraint.forced()
+                if not forced or params.logprobs is not None:
+                    logits = reader.logits()
+                token = _next_token(sampler, constraint, logits, forced)
+                chosen.append(token)
+                reader.note(token)
+                ending = _ending(token, params, text, len(chosen), is_full=len(chosen) > room)
+                yield _event(token, logits, ending, params.logprobs)
+                if ending.reason is not None:
+                    return
+        finally:
+            reader.finish()
 
     return Generation(state, tokens, events(), chosen)
 

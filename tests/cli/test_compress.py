@@ -74,6 +74,10 @@ def test_train_then_slice_then_run(mambino: Any, parent: Path, ranked: Path, tmp
     nested_view = open_model(nested, backend="torch", budget="60%").score(tokens)
     assert np.corrcoef(cut.ravel(), nested_view.ravel())[0, 1] > 0.999  # Q8_0 rounding
     assert cut.shape == nested_view.shape
+    code, out, err = mambino("run", "-m", str(nested), "--budget", "60%", "--raw", "-n", "3", "one two")
+    assert code == 0, err
+    code, _, err = mambino("run", "-m", str(nested), "--budget", "40%", "--raw", "-n", "3", "one two")
+    assert (code, "expected one of 100%" in err) == (1, True)
     code, _, err = mambino("compress", "slice", str(nested), "--budget", "60%", "--out", str(small))
     assert code == 1
     assert "already exists" in err

@@ -19,7 +19,7 @@ from mambino.generation.prefix_cache import SnapshotTree
 from mambino.generation.state_store import StateStore
 from mambino.hub.local import home, resolve
 from mambino.lm import LanguageModel
-from mambino.load import Backend, model_of, tokenizer_of
+from mambino.load import Backend, at_budget, model_of, tokenizer_of
 from mambino.planner import MemoryPlan, advice, plan_memory, require_fit
 from mambino.tokenizer.tokenizer import Tokenizer
 
@@ -71,7 +71,7 @@ def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
                model cannot have, or a plan above --memory
     """
     started = time.perf_counter()
-    checkpoint = open_checkpoint(resolve(options.model))
+    checkpoint = at_budget(open_checkpoint(resolve(options.model)), options.budget)
     plan = choose_plan(checkpoint, options.context, slots=slots, ceiling=options.memory)
     model = model_of(
         checkpoint,

@@ -26,7 +26,8 @@ _META = "mambino.options"
 class ModelOptions:
     """Which model, and how to run it.
 
-    context None means a default that fits the machine. memory is a ceiling in bytes, or None.
+    context None means a default that fits the machine. memory is a ceiling in bytes, or None. budget is a size that a
+    nested model offers, None for the whole.
     """
 
     model: str
@@ -36,6 +37,7 @@ class ModelOptions:
     threads: int | None
     context: int | None
     memory: int | None
+    budget: str | None
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -72,6 +74,7 @@ _MODEL_OPTIONS = (
         metavar="SIZE",
         help="The most that the process may take, such as 4GiB; checked before anything is loaded.",
     ),
+    _shared("--budget", metavar="SIZE", help="Of a nested model: a size that it offers (50%), or a memory (1.5GiB)."),
 )
 _SAMPLING_OPTIONS = (
     _shared("-t", "--temperature", type=float, metavar="X", help="0 always takes the likeliest token."),
@@ -140,6 +143,7 @@ def chosen_model(ctx: click.Context) -> ModelOptions:
         threads=kept["threads"],
         context=kept["context"],
         memory=kept["memory"],
+        budget=kept["budget"],
     )
 
 

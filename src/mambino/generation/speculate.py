@@ -1,7 +1,7 @@
 """Logits for the loop of generate, one token after another or several guessed ones in a pass.
 
 Guesses are only ever accepted where the loop chose the same token from the same logits, so the text is that of plain
-decoding, greedy or sampled (bitwise, for models with the law of invariance). Start at Speculation and SpeculativeReader.
+decoding, greedy or sampled (bitwise, for models with the law of invariance). Start at Speculation.
 """
 
 import time
@@ -12,7 +12,7 @@ import numpy as np
 
 from mambino.generation.lookup import PromptLookup
 from mambino.generation.pace import Pace
-from mambino.lm import MAX_DRAFT, Float32Array, LanguageModel, SequenceState
+from mambino.lm import Float32Array, LanguageModel, SequenceState
 
 _MOST_DRAFTED = 15
 
@@ -59,8 +59,8 @@ class PlainReader:
 class Speculation:
     """Draft tokens from the text so far (see lookup), as many as pay (see pace), and verify them in one pass.
 
-    Keep one for all completions of a conversation: what it measured and indexed serves the next. Not for two completions
-    at once. clock: seconds, for tests.
+    Keep one for all completions of a conversation: what it measured and indexed serves the next. Not for two at once.
+    clock: seconds, for tests.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -110,9 +110,8 @@ class SpeculativeReader:
 
     def _evaluate(self) -> None:
         speculation, pending = self._speculation, self._pending
-        most = min(
-            _MOST_DRAFTED, MAX_DRAFT - len(pending), self._state.max_tokens - self._state.position - len(pending)
-        )
+        room = self._state.max_tokens - self._state.position
+        most = min(_MOST_DRAFTED, room - len(pending))
         draft = speculation.lookup.draft(most)
         length = speculation.pace.length(draft.match, most) if len(pending) == 1 else 0
         begin = speculation.clock()

@@ -74,6 +74,11 @@ class Answerer:
         return self._renderer.prompt
 
     @property
+    def knows_tools(self) -> bool:
+        """Whether the template can tell the model of tools."""
+        return self._renderer.wire is not None
+
+    @property
     def state_nbytes(self) -> int:
         """Bytes of idle states and of all snapshots."""
         return self._slots.nbytes + self.cache.nbytes

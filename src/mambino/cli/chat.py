@@ -11,9 +11,11 @@ import click
 
 from mambino.chat.answering import Answerer
 from mambino.chat.context import ContextPolicy
+from mambino.chat.memory import Memory
 from mambino.chat.messages import Message
 from mambino.chat.persona_pack import Pack
 from mambino.chat.session import Chat
+from mambino.chat.toolbox import ToolBox
 from mambino.cli.chat_commands import Answer, Commands, Talk
 from mambino.cli.chat_input import open_input
 from mambino.cli.chat_view import AnswerView
@@ -26,7 +28,7 @@ from mambino.cli.options import (
     sampling_options,
     thinking_option,
 )
-from mambino.cli.personas import open_persona
+from mambino.cli.personas import memory_of, open_persona, tools_of
 from mambino.cli.sampling import ChosenSampling, choose_sampling
 from mambino.cli.terminal import human_bytes, human_count, note, paint, quiet_keyboard, write
 from mambino.errors import MambinoError
@@ -38,6 +40,7 @@ from mambino.errors import MambinoError
 @click.option("-s", "--system", metavar="TEXT", help="Instructions for the whole conversation.")
 @thinking_option
 @click.option("-p", "--persona", metavar="NAME", help="Who answers: a name from `mambino persona list`, or a file.")
+@click.option("--tool", "tools", multiple=True, metavar="NAME", help="clock, calculator, notes or home; repeatable.")
 @click.option(
     "--when-full",
     type=click.Choice(["error", "drop", "summarise"]),
@@ -55,6 +58,7 @@ def command(
     system: str | None,
     thinking: bool | None,
     persona: str | None,
+    tools: tuple[str, ...],
     when_full: ContextPolicy,
     keep_state: bool,
     saved: str | None,
@@ -90,8 +94,14 @@ def command(
         when_full=when_full,
         answerer=answerer,
     )
+    memory = None
     if pack is not None:
-        _introduce(chat, answerer, pack, thinking_asked=thinking is not None)
+        memory = memory_of(pack.persona)
+        _introduce(chat, answerer, pack, memory, thinking_asked=thinking is not None)
+    chat.tools = tools_of((*tools, *(() if pack is None else pack.persona.tools)), memory)
+    if chat.tools.schemas and not answerer.knows_tools:
+        note("this model's chat template knows no tools; it talks without them")
+        chat.tools = ToolBox()
     talk = Talk(opened=opened, chat=chat, sampling=sampling, view=AnswerView())
     commands = Commands(talk)
     _greet(opened, sampling)
@@ -107,10 +117,12 @@ def command(
             answerer.persist()
 
 
-def _introduce(chat: Chat, answerer: Answerer, pack: Pack, *, thinking_asked: bool) -> None:
-    """Make chat's model the persona, from its packed state if there is one."""
+def _introduce(chat: Chat, answerer: Answerer, pack: Pack, memory: Memory | None, *, thinking_asked: bool) -> None:
+    """Make chat's model the persona, from its packed state if there is one, with what it remembers."""
     persona = pack.persona
     chat.set_system(persona.system_text())
+    if memory is not None and memory.text():
+        chat.messages.append(Message(role="system", content=memory.text()))
     if not thinking_asked:
         chat.thinking = persona.thinking
     if pack.place is not None:

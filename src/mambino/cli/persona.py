@@ -1,6 +1,7 @@
 """`mambino persona`: list, show, make and pack personas. Start at command."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from mambino.chat.persona_pack import SUFFIX, write_pack
 from mambino.chat.request import AnswerRequest
 from mambino.cli.opening import open_all
 from mambino.cli.options import chosen_model, debug_option, json_option, model_options
-from mambino.cli.personas import folders, own_folder, source_of
+from mambino.cli.personas import folders, memory_of, own_folder, source_of, tools_of
 from mambino.cli.terminal import PromptProgress, human_bytes, note
 from mambino.errors import InputError
 
@@ -113,9 +114,11 @@ def pack(ctx: click.Context, name: str, out: Path | None) -> None:
     if path.suffix != SUFFIX:
         raise InputError(f"[persona] {path}: a pack's name ends in {SUFFIX}")
     opened = open_all(chosen_model(ctx))
+    answerer = opened.answerer()
+    tools = tools_of(persona.tools, memory_of(persona)).schemas if answerer.knows_tools else ()
     progress = PromptProgress()
     try:
-        place = opened.answerer().warm(request_of(persona), on_progress=progress)
+        place = answerer.warm(request_of(persona, tools), on_progress=progress)
     finally:
         progress.clear()
     if place is None:
@@ -124,9 +127,10 @@ def pack(ctx: click.Context, name: str, out: Path | None) -> None:
     note(f"wrote {path}: {human_bytes(path.stat().st_size)}, {len(place.ids)} tokens already read by {opened.name}")
 
 
-def request_of(persona: Persona) -> AnswerRequest:
-    """What every conversation with persona begins with."""
+def request_of(persona: Persona, tools: tuple[Mapping[str, object], ...]) -> AnswerRequest:
+    """What every conversation with persona begins with; tools are schemas."""
     return AnswerRequest(
         messages=(Message(role="system", content=persona.system_text()),),
         thinking=persona.thinking,
+        tools=tools,
     )

@@ -1,10 +1,15 @@
-"""Where personas are found: the user's own folder first, then what comes with mambino. Start at open_persona."""
+"""Where personas are found, the user's own folder first, and what they may use. Start at open_persona."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import mambino
+from mambino.chat.builtin_tools.named import builtin_tools
+from mambino.chat.memory import Memory
 from mambino.chat.persona import Persona, find_persona
 from mambino.chat.persona_pack import SUFFIX, Pack, open_pack
+from mambino.chat.toolbox import ToolBox
+from mambino.chat.tools import tool
 from mambino.hub.local import home
 from mambino.lm import LanguageModel
 
@@ -28,3 +33,14 @@ def open_persona(name: str, model: LanguageModel, fingerprint: str) -> Pack:
     if name.endswith(SUFFIX) and Path(name).is_file():
         return open_pack(Path(name), model, fingerprint)
     return Pack(persona=find_persona(name, folders()), place=None)
+
+
+def memory_of(persona: Persona) -> Memory | None:
+    """What the persona remembers, in the cache folder; None if it remembers nothing. Raises FormatError."""
+    return Memory(home() / "memories" / f"{persona.id}.json", persona.memory) if persona.memory else None
+
+
+def tools_of(names: Sequence[str], memory: Memory | None = None) -> ToolBox:
+    """The built-in tools of these names, and the one that remembers. Raises InputError for an unknown name."""
+    tools = builtin_tools(list(dict.fromkeys(names)), folder=home() / "notes")
+    return ToolBox((*tools, *(() if memory is None else (tool(memory.remember),))))

@@ -14,7 +14,6 @@ _NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?|-?\$?\.\d+")
 _MARKED = re.compile(r"####\s*(.+)|\\boxed\{([^{}]*)\}|answer\s*(?:is|:|=)\s*([^\n]+)", re.IGNORECASE)
 _CHOICE = re.compile(r"(?:answer\s*(?:is|:)?|choice|option)\s*\**\(?([A-J])\b", re.IGNORECASE)
 _LONE_CHOICE = re.compile(r"^\W*([A-J])\b(?=\W|$)")
-_THINKING = re.compile(r"^\s*(?:<think>)?.*?</think>\s*", re.DOTALL)
 # What people and models say when they do not know: stems, matched in lower case without apostrophes' variants.
 _ABSTENTIONS = (
     "i don't know",
@@ -71,7 +70,8 @@ _ABSTENTIONS = (
 
 def without_thinking(text: str) -> str:
     """The answer after a closing </think>; text itself where there is none."""
-    return _THINKING.sub("", text, count=1)
+    _, tag, after = text.partition("</think>")
+    return after.lstrip() if tag else text
 
 
 def final_number(text: str) -> Decimal | None:

@@ -13,7 +13,6 @@ from mambino.scoring.scored import Scored, right, wrong
 
 Event = Mapping[str, object]  # expected: event_id, duration, constraint, min_time, max_time
 _TIME = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(am|pm)?", re.IGNORECASE)
-_LIST = re.compile(r"\[.*\]", re.DOTALL)
 
 
 def minutes_of(text: str) -> int:
@@ -37,8 +36,8 @@ def score_schedule(reply: str, expected: Sequence[Event]) -> Scored:
     if not expected:
         return right("nothing to schedule")
     try:
-        found = _LIST.search(reply)
-        events = json.loads(found[0]) if found else None
+        listed = reply[max(0, reply.find("[")) : reply.rfind("]") + 1]
+        events = json.loads(listed) if listed.startswith("[") else None
         if not isinstance(events, list):
             return wrong("no JSON list in the reply")
         fault = _fault(events, expected)

@@ -32,6 +32,7 @@ VERBS = {
     "remove": "Delete a fetched model.",
     "sft": "Teach a model from chats.",
     "eval": "Measure a model, or score answers.",
+    "play": "Play a small game, or watch a model play.",
 }
 
 

@@ -1,0 +1,67 @@
+"""What `sft`, `tune` and `grpo` share: what a run will take, and the files that it leaves.
+
+Start at estimate and write_tuned.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mambino.cli.opening import available_memory
+from mambino.cli.terminal import human_bytes, note
+from mambino.config import HybridConfig
+from mambino.errors import InputError
+from mambino.export.quantize import quantize, shapes_of
+from mambino.formats.checkpoint import Checkpoint, write_checkpoint_directory
+from mambino.formats.names import rows
+from mambino.formats.tensor import Tensor
+from mambino.quant.mixes import plan_for_mix
+
+
+def estimate(config: HybridConfig, *, num_tokens: int, rows: int, row_size: int, trained_share: float = 1.0) -> str:
+    """Memory and time of a run, in a line; a warning where the memory is not there.
+
+    trained_share: of the parameters that have gradients and optimiser state.
+    """
+    from mambino.train.cost import measured_flops_per_s, training_cost
+
+    cost = training_cost(config, num_tokens=num_tokens, rows=rows, row_size=row_size)
+    weights = 4.0 * config.num_parameters
+    needed = weights + (cost.state_nbytes - weights) * trained_share + cost.activation_nbytes
+    free = available_memory()
+    if free is not None and needed > free:
+        note(f"warning: about {human_bytes(needed)} are needed, {human_bytes(free)} are free; take smaller rows")
+    minutes = 60 * cost.hours(measured_flops_per_s())
+    return f"about {human_bytes(needed)} of memory and {_duration(minutes)} on this machine"
+
+
+def _duration(minutes: float) -> str:
+    if minutes < 1.5:
+        return f"{minutes * 60:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def require_new(out: Path, checkpoint: Checkpoint) -> None:
+    """Raises InputError for an output that exists, or that the source cannot become."""
+    if out.exists():
+        raise InputError(f"{out}: already exists; remove it or choose another name")
+    if checkpoint.kind == "gguf" and out.suffix != ".gguf":
+        raise InputError(f"{out}: a GGUF's tokenizer is kept only in GGUF; end the name in .gguf")
+
+
+def write_tuned(out: Path, source: Checkpoint, weights: Mapping[str, Tensor]) -> None:
+    """A model with these weights (own names, "hf" form) and all else of source: GGUF in half precision, or a folder.
+
+    Mutates    out: made, whole or not at all
+    """
+    if out.suffix == ".gguf":
+        table = {row.own: row.transform for row in rows(source.config)}
+        stored = {own: table[own].to_gguf(tensor) for own, tensor in weights.items()}
+        if source.kind == "hf":
+            stored = dict(weights)
+        quantize(replace(source, stored=stored), out, plan_for_mix("f16", shapes_of(source)))
+    else:
+        write_checkpoint_directory(
+            out, source.config, weights.values(), generation_defaults=source.generation_defaults or None,
+            tokenizer_from=source.path,
+        )  # fmt: skip

@@ -1,0 +1,17 @@
+"""Conversations to learn from, in few words. Start at row."""
+
+from mambino.chat.messages import Message, ToolCall
+from mambino.posttrain.rows import ChatRow
+
+
+def user(text: str) -> Message:
+    return Message(role="user", content=text)
+
+
+def answer(text: str, reasoning: str | None = None, *calls: ToolCall) -> Message:
+    return Message(role="assistant", content=text, reasoning=reasoning, tool_calls=calls)
+
+
+def row(*messages: Message, tools: tuple[dict[str, object], ...] = (), untrained: tuple[int, ...] = ()) -> ChatRow:
+    is_trained = tuple(m.role == "assistant" and index not in untrained for index, m in enumerate(messages))
+    return ChatRow(line=1, messages=messages, tools=tools, is_trained=is_trained)

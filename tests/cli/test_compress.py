@@ -136,7 +136,7 @@ def test_latency_is_measured_and_searched(mambino: Any, parent: Path, tmp_path: 
     table = tmp_path / "table.json"
     code, _, err = mambino("compress", "latency", str(parent / "big"), "--threads", "1", "--out", str(table))
     assert code == 0, err
-    code, out, err = mambino("compress", "plan", str(parent / "big"), "--count", "latency", "--latency-table", str(table),
-                           "--budget", "80%", "--json")  # fmt: skip
+    limit = ("--count", "latency", "--latency-table", str(table), "--budget", "80%")
+    code, out, err = mambino("compress", "plan", str(parent / "big"), *limit, "--json")
     assert code == 0, err
     assert json.loads(out)[0]["limit"] > 0

@@ -27,6 +27,7 @@ VERBS = {
     "bench": "Time a model on this machine.",
     "quantize": "Write a model with fewer bits a weight.",
     "compress": "Make smaller models out of a large one.",
+    "doctor": "Find what is wrong with a model, and repair it.",
     "pull": "Fetch a model from the Hugging Face hub.",
     "list": "List the models on this machine.",
     "remove": "Delete a fetched model.",

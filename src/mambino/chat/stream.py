@@ -191,10 +191,3 @@ class _Calls:
 def opens_thinking(prompt: str) -> bool:
     """Whether the prompt leaves the model inside reasoning."""
     return prompt.rstrip().endswith(OPEN)
-
-
-class ThinkingSplitter(AnswerParser):
-    """Reasoning and content only."""
-
-    def __init__(self, *, starts_inside: bool) -> None:
-        super().__init__(starts_inside_thinking=starts_inside)

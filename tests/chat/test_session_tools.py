@@ -8,27 +8,13 @@ from mambino.chat.events import CallEnded, ChatEvent, TextPart, ToolFinished
 from mambino.chat.session import MAX_TOOL_ROUNDS, Chat
 from mambino.generation.params import SamplingParams
 from tiny_chat import ReplyLM, tiny_tokenizer
+from tool_template import TOOL_TEMPLATE, written_call
 
-TEMPLATE = """{%- if tools %}<|im_start|>system
-{% for tool in tools %}<tool_call> <function={{ tool.name }}>{% endfor %}<|im_end|>
-{% endif -%}
-{%- for m in messages -%}
-<|im_start|>{{ m.role }}
-{{ m.content }}{% for call in m.tool_calls or [] %}<tool_call>
-<function={{ call.function.name }}>
-{% for name, value in call.function.arguments.items() %}<parameter={{ name }}>
-{{ value }}
-</parameter>
-{% endfor %}</function>
-</tool_call>{% endfor %}<|im_end|>
-{% endfor -%}
-{%- if add_generation_prompt -%}<|im_start|>assistant
-{% endif -%}"""
-TOKENIZER = tiny_tokenizer(TEMPLATE)
+TOKENIZER = tiny_tokenizer(TOOL_TEMPLATE)
 
 
 def call(value: str) -> str:
-    return f"<tool_call>\n<function=add>\n<parameter=number>\n{value}\n</parameter>\n</function>\n</tool_call>"
+    return written_call("add", number=value)
 
 
 def add(number: int) -> str:

@@ -12,6 +12,7 @@ from mambino.chat.answering import Answerer
 from mambino.chat.context import SUMMARY_REQUEST, ContextPolicy, ContextWindow
 from mambino.chat.events import ChatEvent, ToolFinished
 from mambino.chat.messages import Message, ToolCall
+from mambino.chat.persona import Persona
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.request import AnswerRequest, OutputFormat, Thinking
 from mambino.chat.toolbox import ToolBox
@@ -42,6 +43,8 @@ class Chat:
         max_tokens: int,
         params: SamplingParams | None = None,
         system: str | None = None,
+        persona: Persona | None = None,
+        remembered: str = "",
         thinking: Thinking = None,
         tools: ToolBox | Sequence[Tool | Callable[..., object]] = (),
         when_full: ContextPolicy = "error",
@@ -50,14 +53,21 @@ class Chat:
     ) -> None:
         """max_tokens is the room for the conversation. Functions given as tools are described from their signatures.
 
+        persona gives the system text, the greeting, and sampling and thinking where params and thinking are None;
+        remembered is what it knows from earlier conversations (memory.Memory.text).
+
         answerer is shared with other chats; None makes one of max_tokens, and of template.
 
-        Raises     TemplateError if there is no usable template; InputError if it has no thinking switch to set
+        Raises     TemplateError if there is no usable template; InputError if it has no thinking switch to set, or for
+                   both a system text and a persona
         """
+        if persona is not None and system is not None:
+            raise InputError("[chat] a persona brings its own system text; give one of the two")
         self._answerer = (
             Answerer(model, tokenizer, context=max_tokens, template=template) if answerer is None else answerer
         )
-        self.params = SamplingParams() if params is None else params
+        advised = {} if persona is None else persona.sampling
+        self.params = SamplingParams(**advised) if params is None else params  # type: ignore[arg-type]  # it checks
         self.output: OutputFormat | None = None
         self.tools = tools if isinstance(tools, ToolBox) else ToolBox(tools)
         self.messages: list[Message] = []
@@ -66,8 +76,12 @@ class Chat:
         self._window = ContextWindow(when_full, max_tokens)
         self._running: Answer | None = None
         self._is_stopping = False
+        if thinking is None and persona is not None and self.prompt.template.has_thinking_switch:
+            thinking = persona.thinking
         self.thinking = thinking
         self.set_system(system)
+        if persona is not None:
+            self.messages = _beginning(persona, remembered)
 
     @property
     def prompt(self) -> PromptEncoder:
@@ -240,7 +254,7 @@ class Chat:
 
     def _summary(self, messages: Sequence[Message]) -> str:
         """What messages say, in the model's words; "" if even that does not fit."""
-        has_switch = "enable_thinking" in self.prompt.template.source
+        has_switch = self.prompt.template.has_thinking_switch
         request = AnswerRequest(
             messages=(*messages, Message(role="user", content=SUMMARY_REQUEST)),
             params=SamplingParams(temperature=0.0, max_tokens=_SUMMARY_TOKENS),
@@ -291,3 +305,13 @@ class Chat:
         told = {message.tool_call_id for message in self.messages[last + 1 :]}
         missing = [call for call in self.messages[last].tool_calls if call.id not in told]
         self.messages += [Message(role="tool", content=_NOT_RUN, tool_call_id=call.id) for call in missing]
+
+
+def _beginning(persona: Persona, remembered: str) -> list[Message]:
+    """The messages that every conversation with persona begins with; what never changes comes first."""
+    messages = [Message(role="system", content=persona.system_text())]
+    if remembered:
+        messages.append(Message(role="system", content=remembered))
+    if persona.greeting:
+        messages.append(Message(role="assistant", content=persona.greeting))
+    return messages

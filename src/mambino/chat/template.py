@@ -41,9 +41,13 @@ class ChatTemplate:
         except RecursionError as error:
             raise TemplateError("[template] the chat template does not parse: it is nested too deeply") from error
 
+    @property
+    def has_thinking_switch(self) -> bool:
+        return "enable_thinking" in self.source
+
     def check_thinking(self, enable_thinking: bool | None) -> None:
         """Raises InputError if the template would ignore the switch, rather than do as it likes in silence."""
-        if enable_thinking is None or "enable_thinking" in self.source:
+        if enable_thinking is None or self.has_thinking_switch:
             return
         if "/no_think" in self.source:
             raise InputError("[template] this model is switched by words: put /think or /no_think in the system text")

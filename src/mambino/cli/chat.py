@@ -11,9 +11,6 @@ import click
 
 from mambino.chat.answering import Answerer
 from mambino.chat.context import ContextPolicy
-from mambino.chat.memory import Memory
-from mambino.chat.messages import Message
-from mambino.chat.persona_pack import Pack
 from mambino.chat.session import Chat
 from mambino.chat.toolbox import ToolBox
 from mambino.cli.chat_commands import Answer, Commands, Talk
@@ -28,7 +25,7 @@ from mambino.cli.options import (
     sampling_options,
     thinking_option,
 )
-from mambino.cli.personas import memory_of, open_persona, tools_of
+from mambino.cli.personas import mcp_tools, memory_of, open_persona, tools_of
 from mambino.cli.sampling import ChosenSampling, choose_sampling
 from mambino.cli.terminal import human_bytes, human_count, note, paint, quiet_keyboard, write
 from mambino.errors import MambinoError
@@ -41,6 +38,7 @@ from mambino.errors import MambinoError
 @thinking_option
 @click.option("-p", "--persona", metavar="NAME", help="Who answers: a name from `mambino persona list`, or a file.")
 @click.option("--tool", "tools", multiple=True, metavar="NAME", help="clock, calculator, notes or home; repeatable.")
+@click.option("--mcp", "servers", multiple=True, metavar="COMMAND|URL", help="Tools of an MCP server; repeatable.")
 @click.option(
     "--when-full",
     type=click.Choice(["error", "drop", "summarise"]),
@@ -59,6 +57,7 @@ def command(
     thinking: bool | None,
     persona: str | None,
     tools: tuple[str, ...],
+    servers: tuple[str, ...],
     when_full: ContextPolicy,
     keep_state: bool,
     saved: str | None,
@@ -84,24 +83,23 @@ def command(
     pack = None if persona is None else open_persona(persona, opened.model, opened.fingerprint)
     sampling = choose_sampling(opened.checkpoint, asked if pack is None else {**pack.persona.sampling, **asked})
     answerer = opened.answerer(store=opened.store() if keep_state else None)
+    memory = None if pack is None else memory_of(pack.persona)
     chat = Chat(
         opened.model,
         opened.tokenizer,
         max_tokens=opened.context,
         params=sampling.params,
         system=system,
+        persona=None if pack is None else pack.persona,
+        remembered="" if memory is None else memory.text(),
         thinking=thinking,
         when_full=when_full,
         answerer=answerer,
     )
-    memory = None
-    if pack is not None:
-        memory = memory_of(pack.persona)
-        _introduce(chat, answerer, pack, memory, thinking_asked=thinking is not None)
-    chat.tools = tools_of((*tools, *(() if pack is None else pack.persona.tools)), memory)
-    if chat.tools.schemas and not answerer.knows_tools:
-        note("this model's chat template knows no tools; it talks without them")
-        chat.tools = ToolBox()
+    if pack is not None and pack.place is not None:
+        answerer.cache.put(pack.place, pinned=True)
+    elif pack is not None and pack.note:
+        note(f"{pack.note}; the persona's text is read again")
     talk = Talk(opened=opened, chat=chat, sampling=sampling, view=AnswerView())
     commands = Commands(talk)
     _greet(opened, sampling)
@@ -109,28 +107,24 @@ def command(
         write(f"{pack.persona.greeting}\n", sys.stdout)
     if saved is not None:
         commands.run(f"/load {saved}")
-    try:
-        _talk(talk, commands, keep_history=not no_history)
-    finally:
-        answerer.stop_settling()
-        if keep_state:
-            answerer.persist()
+    own_tools = (*tools, *(() if pack is None else pack.persona.tools))
+    with mcp_tools(servers) as fetched:
+        _equip(chat, answerer, tools_of(own_tools, memory, fetched))
+        try:
+            _talk(talk, commands, keep_history=not no_history)
+        finally:
+            answerer.stop_settling()
+            if keep_state:
+                answerer.persist()
 
 
-def _introduce(chat: Chat, answerer: Answerer, pack: Pack, memory: Memory | None, *, thinking_asked: bool) -> None:
-    """Make chat's model the persona, from its packed state if there is one, with what it remembers."""
-    persona = pack.persona
-    chat.set_system(persona.system_text())
-    if memory is not None and memory.text():
-        chat.messages.append(Message(role="system", content=memory.text()))
-    if not thinking_asked:
-        chat.thinking = persona.thinking
-    if pack.place is not None:
-        answerer.cache.put(pack.place, pinned=True)
-    elif pack.note:
-        note(f"{pack.note}; the persona's text is read again")
-    if persona.greeting:
-        chat.messages.append(Message(role="assistant", content=persona.greeting))
+def _equip(chat: Chat, answerer: Answerer, tools: ToolBox) -> None:
+    """Give chat its tools, if its model can be told of them."""
+    if tools.schemas and not answerer.knows_tools:
+        note("this model's chat template knows no tools; it talks without them")
+    elif tools.schemas:
+        chat.tools = tools
+        note(f"tools: {', '.join(str(schema['name']) for schema in tools.schemas)}")
 
 
 def _greet(opened: Opened, sampling: ChosenSampling) -> None:

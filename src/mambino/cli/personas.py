@@ -1,6 +1,8 @@
 """Where personas are found, the user's own folder first, and what they may use. Start at open_persona."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import mambino
@@ -9,7 +11,7 @@ from mambino.chat.memory import Memory
 from mambino.chat.persona import Persona, find_persona
 from mambino.chat.persona_pack import SUFFIX, Pack, open_pack
 from mambino.chat.toolbox import ToolBox
-from mambino.chat.tools import tool
+from mambino.chat.tools import Tool, tool
 from mambino.hub.local import home
 from mambino.lm import LanguageModel
 
@@ -40,7 +42,25 @@ def memory_of(persona: Persona) -> Memory | None:
     return Memory(home() / "memories" / f"{persona.id}.json", persona.memory) if persona.memory else None
 
 
-def tools_of(names: Sequence[str], memory: Memory | None = None) -> ToolBox:
-    """The built-in tools of these names, and the one that remembers. Raises InputError for an unknown name."""
+def tools_of(names: Sequence[str], memory: Memory | None = None, more: Sequence[Tool] = ()) -> ToolBox:
+    """The built-in tools of these names, the one that remembers, and more. Raises InputError for an unknown name."""
     tools = builtin_tools(list(dict.fromkeys(names)), folder=home() / "notes")
-    return ToolBox((*tools, *(() if memory is None else (tool(memory.remember),))))
+    return ToolBox((*tools, *(() if memory is None else (tool(memory.remember),)), *more))
+
+
+@contextmanager
+def mcp_tools(servers: Sequence[str]) -> Iterator[Sequence[Tool]]:
+    """The tools of MCP servers, each a URL or a command to start. Raises ToolError for one that does not answer."""
+    if not servers:
+        yield ()
+        return
+    from mambino.chat.mcp import McpServer, McpTools  # an extra, only for those who use it
+
+    known = [
+        McpServer(name=f"mcp{number}", url=text)
+        if text.startswith(("http://", "https://"))
+        else McpServer(name=f"mcp{number}", command=tuple(shlex.split(text)))
+        for number, text in enumerate(servers, start=1)
+    ]
+    with McpTools(known) as connected:
+        yield connected.tools

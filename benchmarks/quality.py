@@ -13,7 +13,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,25 @@ from mambino.quant.decode import LAYOUTS
 from mambino.quant.mixes import plan_for_mix
 from mambino.quant.plan import sizes_by_kind
 
-OUR_MIXES = ("q8_0", "q6_k", "q5_k_m", "m5", "q4_k_m", "m4", "iq4_nl", "q4_0")
-PEER_MIXES = ("Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_NL", "Q4_0")
-SEARCHED_BITS = (4.7, 4.9, 5.2, 5.6, 6.1, 6.8)
 PIECE = 384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """What is made and judged. unweighted: also everything without importance."""
+
+    ours: tuple[str, ...] = ("q8_0", "q6_k", "q5_k_m", "m5", "q4_k_m", "m4", "iq4_nl", "q4_0")
+    peer: tuple[str, ...] = ("Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_NL", "Q4_0")
+    searched_bits: tuple[float, ...] = (4.7, 4.9, 5.2, 5.6, 6.1, 6.8)
+    unweighted: bool = True
+
+
+QUICK = Extent(
+    ours=("q5_k_m", "m5", "q4_k_m", "m4", "iq4_nl"),
+    peer=("Q5_K_M", "Q4_K_M", "Q4_K_S", "IQ4_NL"),
+    searched_bits=(4.8, 5.2, 5.9),
+    unweighted=False,
+)
 
 
 def dithered(checkpoint: Checkpoint) -> Checkpoint:
@@ -97,9 +112,11 @@ class Judge:
         return record
 
 
-def our_points(source: Checkpoint, judge: Judge, importance: dict[str, Float32Array], work: Path) -> Iterator[dict]:
-    for series, weights in (("mambino", importance), ("mambino, no text", None)):
-        for mix in OUR_MIXES:
+def our_points(
+    source: Checkpoint, judge: Judge, importance: dict[str, Float32Array], work: Path, extent: Extent
+) -> Iterator[dict]:
+    for series, weights in (("mambino", importance), ("mambino, no text", None))[: 1 + extent.unweighted]:
+        for mix in extent.ours:
             path = work / f"ours-{mix}.gguf"
             path.unlink(missing_ok=True)
             quantize(source, path, plan_for_mix(mix, shapes_of(source)), importance=weights, threads=judge.threads)
@@ -107,11 +124,16 @@ def our_points(source: Checkpoint, judge: Judge, importance: dict[str, Float32Ar
 
 
 def searched_points(
-    source: Checkpoint, judge: Judge, importance: dict[str, Float32Array], text: CalibrationText, work: Path
+    source: Checkpoint,
+    judge: Judge,
+    importance: dict[str, Float32Array],
+    text: CalibrationText,
+    work: Path,
+    extent: Extent,
 ) -> Iterator[dict]:
     measure = KlMeasure(source, text.measuring, importance, judge.threads)
     matrices = sum(kind.parameters for kind in sizes_by_kind(plan_for_mix("f16", shapes_of(source)), shapes_of(source)))
-    for bits in SEARCHED_BITS:
+    for bits in extent.searched_bits:
         path = work / f"searched-{bits}.gguf"
         path.unlink(missing_ok=True)
         found = search_plan(
@@ -122,14 +144,15 @@ def searched_points(
 
 
 def peer_points(
-    source: Path, judge: Judge, importance: dict[str, Float32Array], work: Path, peer: str
+    source: Path, judge: Judge, importance: dict[str, Float32Array], work: Path, extent: Extent, peer: str
 ) -> Iterator[dict]:
     gguf_names = {row.own: row.gguf for row in rows(open_checkpoint(source).config)}
     np.savez(work / "importance.npz", **{gguf_names[own]: values for own, values in importance.items()})
     script = str(Path(__file__).with_name("peer_quantize.py"))
-    for series, weights in (("llama.cpp, imatrix", str(work / "importance.npz")), ("llama.cpp", "-")):
-        subprocess.run([peer, script, str(source), str(work), weights, *PEER_MIXES], check=True)
-        for mix in PEER_MIXES:
+    both = (("llama.cpp, imatrix", str(work / "importance.npz")), ("llama.cpp", "-"))
+    for series, weights in both[: 1 + extent.unweighted]:
+        subprocess.run([peer, script, str(source), str(work), weights, *extent.peer], check=True)
+        for mix in extent.peer:
             yield judge.point(series, mix, work / f"{mix}.gguf")
 
 
@@ -156,6 +179,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--peer", help="an interpreter with llama-cpp-python")
     parser.add_argument("--dither", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer mixes and sizes, all weighted")
     parser.add_argument(
         "--tokens", type=int, nargs=3, default=(12_288, 1_536, 3_072), metavar="N", help="calibrate, search, measure"
     )
@@ -163,6 +187,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
+    extent = QUICK if options.quick else Extent()
     options.work.mkdir(parents=True, exist_ok=True)
     given = open_checkpoint(options.source)
     text = options.text.read_text(encoding="utf-8")
@@ -175,9 +200,9 @@ def main() -> None:
     importance = measured_importance(source, split)
     points = [judge.point("source", "F16", path)]
     if options.peer:
-        points += peer_points(path, judge, importance, options.work, options.peer)
-    points += our_points(source, judge, importance, options.work)
-    points += searched_points(source, judge, importance, split, options.work)
+        points += peer_points(path, judge, importance, options.work, extent, options.peer)
+    points += our_points(source, judge, importance, options.work, extent)
+    points += searched_points(source, judge, importance, split, options.work, extent)
     title = f"{options.source.stem}{' (dithered)' if options.dither else ''}, {judge.tokens.size} tokens"
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     record = {

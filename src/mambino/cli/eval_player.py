@@ -3,10 +3,9 @@
 import re
 from dataclasses import dataclass, fields
 
-import click
-
 from mambino.chat.answering import Answerer
 from mambino.chat.request import Thinking
+from mambino.cli.eval_options import EndpointOptions
 from mambino.cli.opening import open_all
 from mambino.cli.options import ModelOptions, Overrides
 from mambino.evals.endpoint import EndpointResponder
@@ -15,15 +14,6 @@ from mambino.evals.task import Player
 from mambino.generation.params import SamplingParams
 
 MAX_TOKENS = 2048  # of an answer; a model that never stops must not hold up a run
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointOptions:
-    """url None means a local model."""
-
-    url: str | None
-    model: str | None
-    api_key: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +35,14 @@ def open_player(
 ) -> OpenedPlayer:
     """Greedy unless told otherwise, and seeded: the same command gives the same answers.
 
-    Raises     UsageError for half an endpoint; otherwise what opening a model raises
+    Raises     what opening a model raises
     """
     params = SamplingParams(**{"temperature": 0.0, "max_tokens": MAX_TOKENS, "seed": 0} | dict(overrides))  # type: ignore[arg-type]
     settings: dict[str, object] = {"thinking": thinking, "score_cut": scores_unfinished, **_changed(params)}
-    if endpoint.url is not None:
-        if endpoint.model is None:
-            raise click.UsageError("--endpoint needs --api-model NAME")
+    if endpoint.url is not None and endpoint.model is not None:
         responder = EndpointResponder(endpoint.url, endpoint.model, api_key=endpoint.api_key)
         player = Player(responder=responder, params=params, thinking=thinking, scores_unfinished=scores_unfinished)
         return OpenedPlayer(player=player, settings=settings, folder_name=_file_name(endpoint.model))
-    if endpoint.model is not None:
-        raise click.UsageError("--api-model needs --endpoint URL")
     opened = open_all(options)
     answerer = Answerer(opened.model, opened.tokenizer, context=opened.context)
     player = Player(

@@ -39,6 +39,7 @@ class SuiteOptions:
     text      a file to generate from (RULER's haystack); None takes a built-in text
     agent     of the games: zeroshot, reflection, planning, reflection_planning
     episodes  of each game
+    strict    the games' answers are held to the grammar of actions
     """
 
     folder: Path | None = None
@@ -48,10 +49,16 @@ class SuiteOptions:
     text: Path | None = None
     agent: str = "zeroshot"
     episodes: int = 5
+    strict: bool = False
 
     def generated(self) -> dict[str, object]:
         """What changes generated samples under the same ids; nothing that --limit may extend."""
-        chosen: dict[str, object] = {"length": self.length, "agent": self.agent, "seed": self.seed}
+        chosen: dict[str, object] = {
+            "length": self.length,
+            "agent": self.agent,
+            "seed": self.seed,
+            "strict": self.strict,
+        }
         return chosen | ({"text": str(self.text)} if self.text else {})
 
     def find(self, suite: str, source: Source) -> Path:

@@ -42,6 +42,10 @@ class EndpointResponder:
     def name(self) -> str:
         return f"{self._model} at {self._url}"
 
+    @property
+    def knows_tools(self) -> bool:
+        return True
+
     def close(self) -> None:
         self._client.close()
 

@@ -24,6 +24,10 @@ class LocalResponder:
     def name(self) -> str:
         return self._name
 
+    @property
+    def knows_tools(self) -> bool:
+        return self._answerer.knows_tools
+
     def respond(self, request: AnswerRequest) -> Reply:
         started = time.perf_counter()
         with self._answerer.answer(request) as answer:
@@ -36,6 +40,7 @@ class LocalResponder:
             prompt_tokens=answer.turn.prompt_tokens,
             completion_tokens=len(answer.turn.tokens),
             elapsed_s=time.perf_counter() - started,
+            first_token_s=answer.turn.prompt_s,
         )
 
 

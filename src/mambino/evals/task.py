@@ -20,13 +20,17 @@ UNFINISHED = ("length", "context", "interrupted")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A responder's answer. finish_reason is "stop", "tool_calls", or why the model did not come to an end."""
+    """A responder's answer. finish_reason is "stop", "tool_calls", or why the model did not come to an end.
+
+    first_token_s is None where it is not known (an endpoint that does not stream).
+    """
 
     message: Message
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
     elapsed_s: float
+    first_token_s: float | None = None
 
 
 class Responder(Protocol):
@@ -34,6 +38,11 @@ class Responder(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def knows_tools(self) -> bool:
+        """Whether tools can be given; false for a model whose template has no place for them."""
+        ...
+
     def respond(self, request: AnswerRequest) -> Reply:
         """Raises MambinoError if there is no answer, FetchError if there will be none to further requests either."""
         ...

@@ -23,6 +23,15 @@ WORLDS: Mapping[str, Callable[[], World]] = {
     "dungeon": Dungeon,
 }
 
+ABOUT: Mapping[str, str] = {
+    "game2048": "slide and merge tiles to 2048",
+    "runner": "run right, jump over pits, pipes and monsters",
+    "combat": "four heroes, four fights, ranks and skills",
+    "farm": "thirteen days of planting, watering and selling",
+    "puzzle": "push blocks onto goals",
+    "dungeon": "explore, find the key, take the treasure",
+}
+
 
 def new_world(name: str) -> World:
     """Raises InputError for an unknown name."""

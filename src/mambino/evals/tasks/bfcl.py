@@ -1,10 +1,11 @@
 """BFCL v4, single turn: function calls compared with the possible answers; irrelevance: no call. Start at load."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
-from mambino.chat.messages import message_from_json
+from mambino.chat.messages import Message, message_from_json
 from mambino.errors import InputError
 from mambino.evals.data import Row, Source, SuiteOptions
 from mambino.evals.task import AnswerJson, Player, Sample, Share, Task, Verdict, answer_json, first
@@ -26,6 +27,10 @@ VERSION = "mambino's AST check, after bfcl-eval 2026.3.23"
 _REPO = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
 # What the field calls the types that BFCL names after Python's.
 _JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
+_ASK = (
+    "Answer with function calls only, in Python syntax with named arguments, as a list: [f(x=1), g(y='a')]. If no "
+    "function fits, say so in words instead. The functions:\n"
+)
 _ALLOWED_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -80,9 +85,15 @@ def _json_schema(value: object) -> object:
 
 
 def attempt(sample: Sample, player: Player) -> dict[str, object]:
-    """One answer; calls under the names that the descriptions have, not the ones that servers take."""
-    reply = player.ask(sample.messages, tools=sample.tools)
+    """One answer; calls under the names that the descriptions have, not the ones that servers take.
+
+    A model that knows no tools is asked to write calls as Python text.
+    """
     functions = cast(Sequence[Row], sample.data["function"])
+    if not player.responder.knows_tools:
+        system = Message(role="system", content=_ASK + json.dumps(functions))
+        return answer_json(player.ask((system, *sample.messages)))
+    reply = player.ask(sample.messages, tools=sample.tools)
     names = {str(tool_schema(function)["name"]): str(function["name"]) for function in functions}
     calls = [{names.get(call.name, call.name): dict(call.arguments)} for call in reply.message.tool_calls]
     answer = answer_json(reply)

@@ -92,13 +92,12 @@ class Browser:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    def wait(self, expression: str) -> Any:
-        """The first true value of expression. Fails after WAIT_S."""
+    def wait(self, expression: str) -> None:
+        """Until expression is true. Fails after WAIT_S."""
         deadline = time.monotonic() + WAIT_S
-        while not (value := self.js(expression)):
+        while not self.js(f"Boolean({expression})"):
             assert time.monotonic() < deadline, f"never true: {expression}; the page says {self.problems}"
             time.sleep(0.05)
-        return value
 
     def type(self, text: str) -> None:
         """Keys into whatever has the focus."""

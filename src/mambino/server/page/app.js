@@ -11,7 +11,6 @@ const at = (id) => document.getElementById(id);
 const log = at("log");
 
 let conversation = new Conversation();
-let savedId = null; // the conversation's id on the server, once it has one
 let answer = null; // the running one
 let personas = [];
 let status = { context: 1, can_think: false };
@@ -31,7 +30,6 @@ const actions = {
   },
   branch(node) {
     conversation = conversation.branch(node);
-    savedId = null;
     show();
     save();
     at("question").focus();
@@ -88,7 +86,8 @@ async function reply(parent) {
   conversation.head = parent;
   const request = requestBody();
   if (!request) return;
-  const node = conversation.add(parent, { role: "assistant", content: "" });
+  const asked = conversation;
+  const node = asked.add(parent, { role: "assistant", content: "" });
   answer = new Answer(node, { changed: redraw, progressed: (done, total) => showSpeed(done < total ? `reading ${done} of ${total} tokens` : "") });
   view = show().get(node.id);
   announce("The model is answering.");
@@ -98,7 +97,7 @@ async function reply(parent) {
   show();
   showSpeed(node.stats.tokens_per_s ? `${node.stats.tokens_per_s} tokens per second` : "");
   announce(node.stats.error ? `Failed: ${node.stats.error}` : `Answered: ${node.content.slice(0, 400)}`);
-  save();
+  save(asked);
   refreshStatus();
 }
 
@@ -159,20 +158,25 @@ function redraw() {
 
 // --- keeping ---------------------------------------------------------------------------------------------------------
 
-async function save() {
-  try {
-    if (savedId) await api.updateSession(savedId, conversation);
-    else if (conversation.nodes.size) savedId = await api.createSession({ ...conversation.toJSON(), title: conversation.title || "New chat" });
-    await showSessions();
-  } catch (problem) {
-    announce(`Not saved: ${problem.message}`);
-  }
+let saving = Promise.resolve();
+
+// One after the other: a conversation gets its id from the first, and the others find it.
+function save(kept = conversation) {
+  saving = saving.then(async () => {
+    try {
+      if (kept.savedId) await api.updateSession(kept.savedId, kept);
+      else if (kept.nodes.size) kept.savedId = await api.createSession(kept);
+      await showSessions();
+    } catch (problem) {
+      announce(`Not saved: ${problem.message}`);
+    }
+  });
 }
 
 async function showSessions() {
   const items = (await api.getSessions()).map((one) => {
     const open = element("button", { type: "button", className: "open", textContent: one.title || "New chat" });
-    open.setAttribute("aria-current", String(one.id === savedId));
+    open.setAttribute("aria-current", String(one.id === conversation.savedId));
     open.addEventListener("click", () => openSession(one.id));
     const remove = element("button", { type: "button", className: "delete", textContent: "✕", ariaLabel: `Delete ${one.title}` });
     remove.addEventListener("click", () => deleteSession(one));
@@ -183,8 +187,7 @@ async function showSessions() {
 
 async function openSession(id) {
   answer?.stop();
-  conversation = new Conversation(await api.getSession(id));
-  savedId = id;
+  conversation = new Conversation(await api.getSession(id), id);
   at("sidebar").classList.remove("shown");
   show();
   await showSessions();
@@ -193,7 +196,7 @@ async function openSession(id) {
 async function deleteSession({ id, title }) {
   if (!confirm(`Delete "${title}"?`)) return;
   await api.deleteSession(id);
-  if (id === savedId) newChat();
+  if (id === conversation.savedId) newChat();
   await showSessions();
 }
 
@@ -202,7 +205,6 @@ function newChat() {
   const chosen = conversation.persona;
   conversation = new Conversation();
   conversation.persona = chosen;
-  savedId = null;
   greet();
   show();
   showSessions();

@@ -2,7 +2,9 @@
 // Knows no page and no server. Start at Conversation.
 
 export class Conversation {
-  constructor(saved = { title: "", persona: null, system: null, nodes: [], head: null }) {
+  // savedId: its id on the server, once it has one
+  constructor(saved = { title: "", nodes: [] }, savedId = null) {
+    this.savedId = savedId;
     this.title = saved.title;
     this.persona = saved.persona ?? null;
     this.system = saved.system ?? null; // instructions that replace the persona's
@@ -11,7 +13,8 @@ export class Conversation {
   }
 
   toJSON() {
-    const { title, persona, system, head } = this;
+    const { persona, system, head } = this;
+    const title = this.title || "New chat";
     return { title, persona, system, head, nodes: [...this.nodes.values()] };
   }
 

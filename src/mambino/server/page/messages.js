@@ -86,7 +86,7 @@ function toolbar(node, siblings, actions, item) {
     bar.lastChild.ariaLabel = "Next version";
   }
   if (node.role === "user") button("Edit", () => edit(node, actions, item));
-  else button("Regenerate", () => actions.regenerate(node));
+  else if (node.parent) button("Regenerate", () => actions.regenerate(node)); // a greeting answers nothing
   if (navigator.clipboard) button("Copy", () => navigator.clipboard.writeText(node.content));
   button("Branch", () => actions.branch(node));
   if (node.stats?.tokens_per_s) bar.append(`${node.stats.completion_tokens} tokens, ${node.stats.tokens_per_s} per second`);

@@ -1,0 +1,220 @@
+"""The web page in a headless Chromium, over a scripted model: what a person does, with keys and clicks."""
+
+import importlib.util
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chromium import CHROMIUM, Browser
+from mambino.chat.persona import Persona
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="THE PAGE IS NOT TESTED: install chromium"),
+    pytest.mark.skipif(importlib.util.find_spec("uvicorn") is None, reason="install the [server] extra"),
+]
+SHOTS = os.environ.get("MAMBINO_SCREENSHOTS")  # a folder: keep pictures to look at
+MARKDOWN = """# Title
+Some **bold**, *slanted* and `code`, a [link](https://example.org/a?b=c) and [a trap](javascript:alert(1)).
+
+- one
+- two
+  1. nested
+  2. again
+
+> quoted
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```python
+print("<b>hi</b>")
+```
+<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>"""
+CALL = "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>"
+TEMPLATE = """{%- if tools %}<|im_start|>system
+{% for tool in tools %}<tool_call> <function={{ tool.name }}>{% endfor %}<|im_end|>
+{% endif -%}
+{%- for m in messages -%}
+<|im_start|>{{ m.role }}
+{{ m.content }}{% for call in m.tool_calls or [] %}<tool_call>{{ call.function.name }}</tool_call>{% endfor %}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% if enable_thinking %}<think>
+{% endif %}{% endif -%}"""
+TOOLS = '[{"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]'
+LAST = "[...document.querySelectorAll('.message.assistant')].at(-1)"
+IDLE = "document.getElementById('log')?.dataset.ready && document.getElementById('stop').hidden"
+
+
+@contextmanager
+def page_of(folder: Path, *replies: str, step_s: float = 0.0) -> Iterator[str]:
+    """The address of a server whose model gives replies, and takes step_s for each token."""
+    import uvicorn
+
+    from mambino.lm import Float32Array, Int32Array, SequenceState
+    from mambino.server.app import build_app
+    from mambino.server.guard import Access
+    from mambino.server.page_routes import Page
+    from mambino.server.sessions import SessionFolder
+    from serving import reply_service
+    from tiny_chat import ReplyLM, tiny_tokenizer
+
+    class SlowLM(ReplyLM):
+        def extend_many(self, states: list[SequenceState], tokens: list[Int32Array]) -> Float32Array:  # type: ignore[override]
+            time.sleep(step_s)
+            return super().extend_many(states, tokens)
+
+    tokenizer = tiny_tokenizer(TEMPLATE)
+    service = reply_service(model=SlowLM(tokenizer, replies), tokenizer=tokenizer, context=4096)
+    persona = Persona(id="cook", name="Cook", voice="You love food.", greeting="Hungry?")
+    page = Page(sessions=SessionFolder(folder), personas=lambda: [persona], resident=lambda: 10**8)
+    sock = socket.create_server(("127.0.0.1", 0))
+    app = build_app(service, Access(hosts=frozenset({"127.0.0.1"})), page)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        sock.close()
+
+
+def ask(browser: Browser, text: str) -> None:
+    browser.wait(IDLE)
+    before = browser.js("document.querySelectorAll('.message').length")
+    browser.js("document.getElementById('question').focus()")
+    browser.type(text)
+    browser.press("Enter")
+    browser.wait(f"document.querySelectorAll('.message').length > {before}")
+
+
+def keep(browser: Browser, name: str) -> None:
+    if SHOTS:
+        browser.screenshot(Path(SHOTS) / f"{name}.png")
+
+
+def click(browser: Browser, label: str, within: str = "document") -> None:
+    browser.js(f"[...{within}.querySelectorAll('button')].find((one) => one.textContent === {label!r}).click()")
+
+
+def test_markdown_is_shown_and_nothing_a_model_writes_runs(tmp_path: Path) -> None:
+    with page_of(tmp_path, MARKDOWN) as address, Browser(address) as browser:
+        ask(browser, "show me")
+        browser.wait(IDLE)
+        keep(browser, "markdown")
+        found = browser.js(f"[...{LAST}.querySelectorAll('.body *')].map((one) => one.tagName).join(' ')")
+        for tag in ("H3", "STRONG", "EM", "CODE", "A", "UL", "OL", "BLOCKQUOTE", "TABLE", "PRE"):
+            assert tag in found.split(), f"no {tag} in {found}"
+        assert not {"IMG", "SCRIPT", "B"} & set(found.split())
+        assert (
+            browser.js(f"[...{LAST}.querySelectorAll('a')].map((one) => one.href).join()")
+            == "https://example.org/a?b=c"
+        )
+        assert "<img src=x" in browser.js(f"{LAST}.textContent")
+        assert "owned" not in browser.js("document.title")
+        assert browser.problems == []
+
+
+def test_editing_regenerating_and_versions_lose_nothing(tmp_path: Path) -> None:
+    with page_of(tmp_path, "First.", "Second.", "Third.") as address, Browser(address) as browser:
+        ask(browser, "one")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('First.')")
+        click(browser, "Regenerate", LAST)
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('Second.')")
+        assert "2 of 2" in browser.js(f"{LAST}.textContent")
+        click(browser, "‹", LAST)
+        browser.wait(f"{LAST}.textContent.includes('First.')")
+        click(browser, "Edit", "document.querySelector('.message.user')")
+        browser.js("document.querySelector('.edit textarea').value = 'another'")
+        click(browser, "Ask this instead")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('Third.')")
+        assert "2 of 2" in browser.js("document.querySelector('.message.user').textContent")
+        keep(browser, "versions")
+        browser.wait("document.querySelectorAll('#sessions li').length === 1")
+        click(browser, "Branch", LAST)
+        browser.wait("document.querySelectorAll('#sessions li').length === 2")
+        browser.call("Page.reload")
+        browser.wait("document.querySelectorAll('#sessions .open').length === 2")
+        browser.js("document.querySelectorAll('#sessions .open')[1].click()")
+        browser.wait(f"{LAST} && {LAST}.textContent.includes('Third.')")
+        assert browser.problems == []
+
+
+def test_thinking_folds_and_can_be_cut_short(tmp_path: Path) -> None:
+    reply = "Let me think. " * 40 + "\n</think>\nDone."
+    with page_of(tmp_path, reply, step_s=0.02) as address, Browser(address, dark=True) as browser:
+        browser.wait(IDLE)
+        browser.js("document.getElementById('thinking').value = 'on'")
+        ask(browser, "hard question")
+        browser.wait("!document.getElementById('answer-now').hidden")
+        browser.wait(f"{LAST}.querySelector('.fold p').textContent.length > 20")
+        keep(browser, "thinking")
+        click(browser, "Answer now")
+        browser.wait(f"{LAST}.querySelector('.body').textContent.length > 0")
+        assert browser.js(f"{LAST}.querySelector('.fold p').textContent.length") < 400
+        assert browser.js(f"{LAST}.querySelector('.fold').open") is False
+        browser.press("Escape")
+        browser.wait(IDLE)
+        assert browser.js("document.documentElement.dataset.theme") == "dark"
+        assert browser.js(f"{LAST}.querySelector('.note').textContent") in ("stopped", "")
+        assert browser.problems == []
+
+
+def test_a_tool_call_is_a_card_whose_result_goes_back(tmp_path: Path) -> None:
+    with page_of(tmp_path, CALL, "It rains.") as address, Browser(address) as browser:
+        browser.wait(IDLE)
+        browser.js(f"document.getElementById('tools').value = {TOOLS!r}")
+        ask(browser, "weather?")
+        browser.wait(f"{IDLE} && document.querySelector('.call')")
+        assert "Calls weather" in browser.js(f"{LAST}.textContent")
+        assert "Oslo" in browser.js("document.querySelector('.call pre').textContent")
+        browser.js("document.querySelector('.call textarea').value = 'rain'")
+        keep(browser, "tool-call")
+        click(browser, "Give this result")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('It rains.')")
+        assert "rain" in browser.js("document.querySelector('.call').textContent")
+        assert browser.problems == []
+
+
+def test_personas_files_keys_and_names_for_screen_readers(tmp_path: Path) -> None:
+    with page_of(tmp_path, "Soup.") as address, Browser(address, width=600) as browser:
+        browser.wait(IDLE)
+        browser.js(
+            "const choice = document.getElementById('persona'); choice.value = 'cook';"
+            "choice.dispatchEvent(new Event('change'))"
+        )
+        browser.wait("document.querySelector('.message')?.textContent.includes('Hungry?')")
+        browser.js(
+            "(() => { const files = new DataTransfer(); files.items.add(new File(['beans'], 'list.txt'));"
+            "const input = document.getElementById('files'); input.files = files.files;"
+            "input.dispatchEvent(new Event('change')) })()"
+        )
+        browser.wait("document.getElementById('attachments').textContent.includes('list.txt')")
+        ask(browser, "what now?")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('Soup.')")
+        keep(browser, "narrow")
+        assert "File list.txt" in browser.js("document.querySelector('.message.user').textContent")
+        tree = browser.call("Accessibility.getFullAXTree")["nodes"]
+        nameless = [
+            node["role"]["value"]
+            for node in tree
+            if node.get("role", {}).get("value") in ("button", "textbox", "combobox", "link", "meter")
+            and not node.get("name", {}).get("value")
+            and not node.get("ignored")
+        ]
+        assert nameless == []
+        assert browser.js("document.getElementById('status').textContent").startswith("Answered: Soup.")
+        browser.js("document.body.focus()")
+        browser.press("Tab")
+        assert browser.js("document.documentElement.scrollWidth <= innerWidth")
+        assert browser.problems == []

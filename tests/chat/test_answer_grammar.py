@@ -22,7 +22,7 @@ LIGHT: Schema = {
     "parameters": {
         "type": "object",
         "properties": {
-            "room": {"type": "string"},
+            "room": {"type": "string", "maxLength": 12},
             "level": {"type": "integer", "minimum": 0, "maximum": 100},
             "mode": {"type": "string", "enum": ["warm", "cold"]},
         },
@@ -88,7 +88,13 @@ def test_a_begun_call_names_a_tool(wire: WireFormat, tokenizer: Tokenizer) -> No
 @WIRES
 @TOKENIZERS
 @pytest.mark.parametrize(
-    "arguments", [{"room": "x", "level": "high"}, {"room": "x"}, {"room": "x", "level": 1, "mode": "hot"}]
+    "arguments",
+    [
+        {"room": "x", "level": "high"},
+        {"room": "x"},
+        {"room": "x", "level": 1, "mode": "hot"},
+        {"room": "x" * 13, "level": 1},
+    ],
 )
 def test_arguments_fit_the_schema(wire: WireFormat, tokenizer: Tokenizer, arguments: dict[str, object]) -> None:
     wrong = wire.render([ToolCall(id="", name="light", arguments=arguments)]).removesuffix("\n")

@@ -4,13 +4,18 @@ Composes hub, formats, tokenizer and the two implementations; decides nothing el
 """
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mambino.compress.offered import chosen_sub
 from mambino.compress.slicing import slice_checkpoint
+from mambino.config import HybridConfig
 from mambino.errors import InputError, Unsupported
+from mambino.formats.adapter import Adapter, merged
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
+from mambino.formats.gguf_adapter import read_gguf_adapter
 from mambino.formats.gguf_read import open_gguf
+from mambino.formats.peft_adapter import read_peft_adapter
 from mambino.hub.local import BUNDLED, home, resolve
 from mambino.lm import LanguageModel
 from mambino.tokenizer.files import tokenizer_from_directory, tokenizer_from_gguf
@@ -37,20 +42,33 @@ def open_model(
     isa: "Isa" = "best",
     activations: "Activations" = "int8",
     budget: str | None = None,
+    adapter: Name | None = None,
 ) -> LanguageModel:
     """A model from a GGUF file, a Hugging Face directory, or the name of an installed model (hub.local.resolve).
 
     native, the C++ engine, takes threads (None: all cores), isa and activations. torch takes device (None: the CPU)
     and dtype (None: float32; or a name such as "bfloat16"), and threads for the whole process. budget opens a part of
     a nested model: a size that it offers ("50%"), or the largest for a memory ("1.5GiB").
+    adapter is a LoRA (PEFT folder, or GGUF): torch applies it beside the weights; native merges it into a copy in
+    memory of the weights it touches (formats.adapter.merged).
 
     Raises     FetchError for a name that is not here; FormatError, ConfigError, Unsupported for the file;
                InputError for an option of the other backend; Unsupported if the backend is not installed
     """
     checkpoint = at_budget(open_checkpoint(resolve(name)), budget)
     return model_of(
-        checkpoint, backend=backend, device=device, dtype=dtype, threads=threads, isa=isa, activations=activations
-    )
+        checkpoint, backend=backend, device=device, dtype=dtype, threads=threads, isa=isa, activations=activations,
+        adapter=None if adapter is None else open_adapter(adapter, checkpoint.config),
+    )  # fmt: skip
+
+
+def open_adapter(name: Name, config: HybridConfig) -> Adapter:
+    """A LoRA adapter for models of config: a PEFT folder, or a GGUF file.
+
+    Raises     FormatError if it is damaged or for another model; Unsupported for other kinds of adapter
+    """
+    path = Path(name)
+    return read_peft_adapter(path, config) if path.is_dir() else read_gguf_adapter(path, config)
 
 
 def at_budget(checkpoint: Checkpoint, budget: str | None) -> Checkpoint:
@@ -74,16 +92,17 @@ def model_of(
     threads: int | None = None,
     isa: "Isa" = "best",
     activations: "Activations" = "int8",
+    adapter: Adapter | None = None,
 ) -> LanguageModel:
     """The model of an open checkpoint; see open_model."""
     if backend == "native":
         if device is not None or dtype is not None:
             raise InputError("[load] device and dtype are for backend='torch'; the native engine runs on the CPU")
-        return _native_model(checkpoint, threads, isa, activations)
+        return _native_model(merged(checkpoint, adapter) if adapter else checkpoint, threads, isa, activations)
     if backend == "torch":
         if isa != "best" or activations != "int8":
             raise InputError("[load] isa and activations are for backend='native'")
-        return _torch_model(checkpoint, device, dtype, threads)
+        return _torch_model(checkpoint, device, dtype, threads, adapter)
     raise InputError(f"[load] backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
 
 
@@ -96,7 +115,11 @@ def _native_model(checkpoint: Checkpoint, threads: int | None, isa: "Isa", activ
 
 
 def _torch_model(
-    checkpoint: Checkpoint, device: "torch.device | str | None", dtype: "torch.dtype | str | None", threads: int | None
+    checkpoint: Checkpoint,
+    device: "torch.device | str | None",
+    dtype: "torch.dtype | str | None",
+    threads: int | None,
+    adapter: Adapter | None,
 ) -> LanguageModel:
     try:
         import torch
@@ -113,7 +136,12 @@ def _torch_model(
         place = torch.empty(0, device=device or "cpu").device
     except (RuntimeError, AssertionError) as error:  # unknown, or not in this build of PyTorch
         raise InputError(f"[load] device {device!r}: {str(error).splitlines()[0]}") from error
-    return TorchLM.from_tensors(checkpoint.config, checkpoint.tensors("hf"), device=place, dtype=kind)
+    opened = TorchLM.from_tensors(checkpoint.config, checkpoint.tensors("hf"), device=place, dtype=kind)
+    if adapter is not None:
+        from mambino.posttrain.lora import attach
+
+        attach(opened.model, adapter)
+    return opened
 
 
 def _named_dtype(name: str) -> "torch.dtype":

@@ -13,13 +13,14 @@ from mambino.chat.answering import Answerer
 from mambino.cli.options import ModelOptions, shown_model_name
 from mambino.config import HybridConfig
 from mambino.errors import InputError
+from mambino.formats.adapter import merged
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.formats.fingerprint import fingerprint
 from mambino.generation.prefix_cache import SnapshotTree
 from mambino.generation.state_store import StateStore
 from mambino.hub.local import home, resolve
 from mambino.lm import LanguageModel
-from mambino.load import Backend, at_budget, model_of, tokenizer_of
+from mambino.load import Backend, at_budget, model_of, open_adapter, tokenizer_of
 from mambino.planner import MemoryPlan, advice, plan_memory, require_fit
 from mambino.tokenizer.tokenizer import Tokenizer
 
@@ -72,6 +73,9 @@ def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
     """
     started = time.perf_counter()
     checkpoint = at_budget(open_checkpoint(resolve(options.model)), options.budget)
+    adapter = None if options.adapter is None else open_adapter(options.adapter, checkpoint.config)
+    if adapter is not None and options.backend == "native":
+        checkpoint = merged(checkpoint, adapter)
     plan = choose_plan(checkpoint, options.context, slots=slots, ceiling=options.memory)
     model = model_of(
         checkpoint,
@@ -79,6 +83,7 @@ def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
         device=options.device,
         dtype=options.dtype,
         threads=options.threads,
+        adapter=adapter if options.backend == "torch" else None,
     )
     return Opened(
         name=shown_model_name(options.model),
@@ -86,7 +91,7 @@ def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
         model=model,
         tokenizer=tokenizer_of(checkpoint),
         plan=plan,
-        how=(options.backend, options.dtype or ""),
+        how=(options.backend, options.dtype or "", *(() if adapter is None else (adapter.digest,))),
         load_s=time.perf_counter() - started,
     )
 

@@ -38,6 +38,7 @@ class ModelOptions:
     context: int | None
     memory: int | None
     budget: str | None
+    adapter: str | None
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -75,6 +76,7 @@ _MODEL_OPTIONS = (
         help="The most that the process may take, such as 4GiB; checked before anything is loaded.",
     ),
     _shared("--budget", metavar="SIZE", help="Of a nested model: a size that it offers (50%), or a memory (1.5GiB)."),
+    _shared("--adapter", metavar="PATH", help="A LoRA to run with: a PEFT folder, or a GGUF file (see `tune`)."),
 )
 _SAMPLING_OPTIONS = (
     _shared("-t", "--temperature", type=float, metavar="X", help="0 always takes the likeliest token."),
@@ -144,6 +146,7 @@ def chosen_model(ctx: click.Context) -> ModelOptions:
         context=kept["context"],
         memory=kept["memory"],
         budget=kept["budget"],
+        adapter=kept["adapter"],
     )
 
 

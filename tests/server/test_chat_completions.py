@@ -122,6 +122,7 @@ def test_harmless_fields_are_listed_as_ignored(serve: Serve) -> None:
         ({"temperature": "hot"}, "temperature"),
         ({"temperature": -1}, "temperature"),
         ({"n": 1000}, "n"),
+        ({"n": 2.0}, "n"),
         ({"logit_bias": {"999999": 1}}, "logit_bias"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"tool_choice": "required"}, "tool_choice"),

@@ -8,6 +8,7 @@ from typing import cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.validators import extend
 
 from mambino.errors import InputError
 
@@ -15,6 +16,13 @@ Schema = dict[str, object]
 Body = dict[str, object]
 
 IGNORED = "x-ignored"  # marks a field that is accepted, does nothing, and is listed in the reply's header
+# To JSON Schema 2.0 is an integer; to Python it is not.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 _SHOWN_CHARS = 300  # of a complaint; it may quote the request
 
 
@@ -82,9 +90,9 @@ class Checker:
     """Checks bodies against one schema of fields(...)."""
 
     def __init__(self, schema: Schema) -> None:
-        Draft202012Validator.check_schema(schema)
+        _Validator.check_schema(schema)
         self.schema = schema
-        self._validator = Draft202012Validator(schema)
+        self._validator = _Validator(schema)
         properties = cast(Mapping[str, Mapping[str, object]], schema["properties"])
         self._ignored = frozenset(name for name, one in properties.items() if one.get(IGNORED))
 

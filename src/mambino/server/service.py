@@ -117,9 +117,9 @@ class Service:
     def close(self) -> None:
         """End what runs, keep where conversations stand if there is a store, and end the threads."""
         self.stop_all()
+        self.batching.close()  # ends settling too
         self._idle.shutdown(wait=True, cancel_futures=True)
         self.answerer.persist()
-        self.batching.close()
 
     def check_room(self, tokens: int) -> None:
         """Raises ContextFull if a prompt of so many tokens does not fit with an answer."""

@@ -12,7 +12,7 @@ class Told:
     """Answers with what reply(prompt) says; None is a dead endpoint, an InputError is raised."""
 
     name = "told"
-    knows_tools = True
+    knows_tools: bool = True
 
     def __init__(self, reply: Callable[[str], str | InputError | None]) -> None:
         self.reply = reply

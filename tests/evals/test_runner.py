@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,17 @@ def test_a_second_run_asks_only_for_what_has_no_answer(tmp_path: Path) -> None:
     assert [request.messages[-1].content for request in second.requests] == ["say b"]
     assert results.metrics["accuracy"].value == 1.0
     assert list(results.records) == ["0", "1", "2"]
+
+
+def test_a_verdict_that_was_missing_is_made_up_for_without_asking_again(tmp_path: Path) -> None:
+    run(task_of("raise"), told(echo), tmp_path, settings={})
+    mended = replace(task_of("raise"), score=lambda sample, answer: Verdict(shares={"accuracy": Share(part=1)}))
+    silent = Told(lambda p: InputError("asked again"))
+    results = run(mended, Player(responder=silent), tmp_path, settings={})
+    assert results.metrics["accuracy"].value == 1.0
+    assert not silent.requests
+    _, records = read_transcripts(tmp_path / "echo.jsonl")
+    assert not records[-1].verdict.unscored
 
 
 def test_another_kind_of_run_is_not_mixed_in(tmp_path: Path) -> None:

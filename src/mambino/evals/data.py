@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambino.errors import FormatError, InputError, Unsupported
+from mambino.errors import FetchError, FormatError, InputError, Unsupported
 from mambino.hub.datasets import fetch_dataset_file
 
 Row = Mapping[str, object]
@@ -66,7 +66,10 @@ class SuiteOptions:
         if self.folder is None:
             if source.repo is None or source.file is None:
                 raise InputError(f"[eval] {suite} has no data on the hub; name a folder that holds it: --data DIR")
-            return fetch_dataset_file(source.repo, source.file)
+            try:
+                return fetch_dataset_file(source.repo, source.file)
+            except FetchError as error:
+                raise FetchError(f"{error}; or name a folder that holds the data of {suite}: --data DIR") from error
         for name in source.names:
             for path in (self.folder / suite / name, self.folder / name):
                 if path.is_file():

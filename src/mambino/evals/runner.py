@@ -55,7 +55,11 @@ def run(
     with Transcripts(folder / f"{file_name(task.name)}.jsonl", header) as transcripts:
         for done, sample in enumerate(task.samples):
             on_progress(done, len(task.samples))
-            if sample.id in transcripts.records:
+            kept = transcripts.records.get(sample.id)
+            if kept is not None and kept.answer is not None:
+                if kept.verdict.unscored:  # a verifier may have learnt what it lacked
+                    again = judge(task, sample, kept.answer, scores_unfinished=player.scores_unfinished)
+                    transcripts.add(Record(id=sample.id, answer=kept.answer, verdict=again))
                 continue
             try:
                 answer: AnswerJson | None = task.attempt(sample, player)

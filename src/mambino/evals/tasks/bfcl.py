@@ -22,7 +22,12 @@ KINDS: Mapping[str, Kind] = {
     "irrelevance": "irrelevance",
     "live_simple": "simple",
     "live_irrelevance": "irrelevance",
+    "parallel_multiple": "parallel",
+    "live_multiple": "multiple",
+    "live_parallel": "parallel",
+    "live_parallel_multiple": "parallel",
 }
+DEFAULT = tuple(KINDS)[:6]  # what `bfcl` alone means; the others are asked for by name
 VERSION = "mambino's AST check, after bfcl-eval 2026.3.23"
 _REPO = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
 # What the field calls the types that BFCL names after Python's.
@@ -35,8 +40,9 @@ _ALLOWED_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def load(options: SuiteOptions, part: str) -> Task:
-    samples = [sample for category in only_part("bfcl", part, tuple(KINDS)) for sample in _category(options, category)]
-    metrics = ("accuracy", *(KINDS if not part else ()))
+    chosen = only_part("bfcl", part, tuple(KINDS)) if part else DEFAULT
+    samples = [sample for category in chosen for sample in _category(options, category)]
+    metrics = ("accuracy", *(() if part else chosen))
     name = f"bfcl:{part}" if part else "bfcl"
     return Task(name=name, samples=tuple(samples), score=score, metrics=metrics, attempt=attempt, version=VERSION)
 

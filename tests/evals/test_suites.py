@@ -62,13 +62,14 @@ def test_halueval_asks_about_both_answers(shared_dir: Path, tmp_path: Path) -> N
     assert run(task, told(lambda p: "Yes"), tmp_path, settings={}).metrics["accuracy"].value == 0.5
 
 
-def test_selfaware_f1_counts_abstentions(shared_dir: Path, tmp_path: Path) -> None:
-    task = load_task("selfaware", SuiteOptions(folder=shared_dir / "data/evals", limit=200))
-    share = sum(not sample.data["is_answerable"] for sample in task.samples) / len(task.samples)
+def test_selfaware_f1_counts_abstentions(tmp_path: Path) -> None:
+    rows = [{"question_id": i, "question": f"q{i}", "answerable": i < 3} for i in range(4)]
+    (tmp_path / "selfaware.json").write_text(json.dumps(rows))
+    task = load_task("selfaware", SuiteOptions(folder=tmp_path))
     always = run(task, told(lambda p: "I don't know."), tmp_path / "a", settings={})
-    assert always.metrics["f1"].value == pytest.approx(2 * share / (1 + share))
+    assert always.metrics["f1"].value == pytest.approx(2 * 0.25 / (1 + 0.25))
     never = run(task, told(lambda p: "Paris."), tmp_path / "b", settings={})
-    assert never.metrics["f1"].value == 0.0
+    assert (never.metrics["f1"].value, never.metrics["accuracy"].value) == (0.0, 0.75)
 
 
 class Longest:

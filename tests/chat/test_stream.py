@@ -23,7 +23,7 @@ TOOL: Schema = {
     },
 }
 WIRES = (NEMOTRON, HERMES, NANO_V2)
-LONG_CHARS = 100_000
+LONG_CHARS = 40_000
 
 
 def split(feeds: Sequence[str], *, inside: bool, wire: WireFormat | None = None) -> Parts:
@@ -125,7 +125,27 @@ TAGS = "<think> </think> <tool_call> </tool_call> <function= </function> <parame
 MARKS = "w> s> n> { } [ ] \" ' : , \\ \\u d83d 1 1e999 True null x é \ud800 \x00 < > /"
 JSON = ('"name": "w"', '"arguments": ', '"s": ', '{"name": "w", "arguments": {')
 FRAGMENTS = [*TAGS.split(), *MARKS.split(), "\n", " ", *JSON, NEMOTRON_CALL, HERMES_CALL, NANO_CALL]
-garbage = st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join) | st.text(max_size=40)
+SAMPLES = [
+    f"{NEMOTRON_CALL}{NEMOTRON_CALL.replace('=s>', '=n>')}",
+    "<tool_call>\n<function=w>\n<parameter=s>\n<parameter=n>\n1\n</parameter>\n\n</function>\n</tool_call>",
+    f"{HERMES_CALL}{HERMES_CALL}",
+    '<tool_call>[{"arguments": {"n": 1, "o": {"a": [true, "\\u00e9"]}}, "name": "w"}]</tool_call>',
+    f"{NANO_CALL[:-14]}, {NANO_CALL[11:]}",
+]
+
+
+@st.composite
+def broken_calls(draw: st.DrawFn) -> str:
+    """Calls with parts taken out, doubled, or swapped for others."""
+    text = draw(st.sampled_from(SAMPLES))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, min(len(text), start + 15)))
+        text = text[:start] + draw(st.sampled_from(("", text[start:end] * 2, *FRAGMENTS))) + text[end:]
+    return text
+
+
+garbage = st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join) | st.text(max_size=40) | broken_calls()
 
 
 @given(text=garbage, cuts=st.lists(st.integers(0, 200), max_size=8), inside=st.booleans(), wire=st.sampled_from(WIRES))
@@ -135,6 +155,13 @@ def test_any_text_any_cut(text: str, cuts: list[int], inside: bool, wire: WireFo
     whole = split([text], inside=inside, wire=wire)
     assert split([text[a:b] for a, b in pairwise(edges)], inside=inside, wire=wire) == whole
     assert split(list(text), inside=inside, wire=wire) == whole
+
+
+@pytest.mark.parametrize("text", SAMPLES)
+@pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
+def test_every_beginning_in_every_cut(wire: WireFormat, text: str) -> None:
+    for end in range(len(text)):
+        assert split(list(text[:end]), inside=False, wire=wire) == split([text[:end]], inside=False, wire=wire)
 
 
 @pytest.mark.parametrize(

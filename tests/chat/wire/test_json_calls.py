@@ -1,7 +1,7 @@
 """Calls as JSON: several ways to pack them, small faults mended and told, larger ones left as text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_events import NO_PARTS, Parts, joined
@@ -98,6 +98,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(st.dictionaries(st.text(max_size=5), values, max_size=4), min_size=1, max_size=3))
 @pytest.mark.parametrize("wire", [HERMES, NANO_V2], ids=lambda wire: wire.name)
 def test_what_is_rendered_reads_back(wire: WireFormat, many: list[dict[str, object]]) -> None:

@@ -1,7 +1,7 @@
 """Calls in tags with raw values: types come back from the schema, and what the model left out is put back and told."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_events import Parts, joined
@@ -85,6 +85,7 @@ arguments = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(arguments, min_size=1, max_size=3))
 def test_what_is_rendered_reads_back(many: list[dict[str, object]]) -> None:
     calls = [ToolCall(id="", name="w", arguments=values) for values in many]

@@ -34,8 +34,9 @@ MAX_GAP_CHARS = 64  # white space between two tags of a call
 
 _KEY = re.compile(rf"[^\n<>]{{1,{MAX_KEY_CHARS}}}")
 _BETWEEN = TagFinder((PARAMETER, FUNCTION_END, CLOSING, FUNCTION, OPENING))
+_NEXT_LINE = "\n" + PARAMETER
 _VALUE_ENDS = (PARAMETER_END, FUNCTION_END, CLOSING)
-_IN_VALUE = TagFinder((*_VALUE_ENDS, *("\n" + tag for tag in _VALUE_ENDS), "\n" + PARAMETER))
+_IN_VALUE = TagFinder((*_VALUE_ENDS, *("\n" + tag for tag in _VALUE_ENDS), _NEXT_LINE))
 
 
 class NemotronReader:
@@ -74,7 +75,8 @@ class NemotronReader:
             self._complete(f"missing {CLOSING}", rest=self._held)
         else:
             if self._step == self._in_value:
-                self._add_value(self._held.removesuffix("\n"))
+                rest = self._held.removeprefix("\n") if self._at_value_start else self._held
+                self._add_value(rest.removesuffix("\n"))
                 self._end_value()
                 self._repairs[f"missing {PARAMETER_END}"] = None
             self._repairs[f"missing {FUNCTION_END}"] = None
@@ -143,9 +145,9 @@ class NemotronReader:
 
     def _in_value(self) -> bool:
         if self._at_value_start:
-            if not self._held:
+            if _NEXT_LINE.startswith(self._held) and self._held != _NEXT_LINE:
                 return False
-            if not self._held.startswith("\n" + PARAMETER):  # an empty value and then the next parameter
+            if not self._held.startswith(_NEXT_LINE):  # an empty value, and then the next parameter
                 self._held = self._held.removeprefix("\n")
             self._at_value_start = False
         found = _IN_VALUE.split(self._held)

@@ -18,6 +18,7 @@ GYM = {
     "structured": "structured_outputs",
     "actions": "single_step_tool_use_with_argument_comparison",
     "calendar": "calendar",
+    "abstention": "abstention",
 }
 SUPPLIED = ("ifeval", "bfcl", "halueval", "halueval:general", "selfaware", "gsm8k", "mmlu")
 

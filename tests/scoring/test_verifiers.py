@@ -2,9 +2,11 @@
 
 import pytest
 
+from mambino.scoring.budget import score_budget
 from mambino.scoring.call_syntax import Call
 from mambino.scoring.next_action import alike, score_action
 from mambino.scoring.schedule import keeps, minutes_of, score_schedule
+from mambino.scoring.short_answer import score_short_answer
 from mambino.scoring.structured import Format, score_structured, strictified
 
 SCHEMA = {
@@ -137,3 +139,26 @@ def test_times_and_constraints() -> None:
     assert not keeps("after 10am", 599, 660)
     with pytest.raises(ValueError, match="not a time"):
         minutes_of("25:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"It is \boxed{The Eiffel Tower}.", 1),
+        ("eiffel tower", 1),
+        ("I think it is the Eiffel Tower in Paris.", 1),
+        (r"\boxed{[IDK]}", 0.5),
+        ("I do not know.", 0.5),
+        ("<think>Eiffel Tower?</think>Big Ben", 0),
+        ("Eiffel", 0),
+        ("The Eiffel Towers", 0),
+        ("", 0),
+    ],
+)
+def test_a_short_answer_is_right_unknown_or_wrong(text: str, value: float) -> None:
+    assert score_short_answer(text, ["Eiffel Tower"]).value == value
+
+
+def test_a_budget_is_kept_or_exceeded_by_degrees() -> None:
+    assert [score_budget(n, 100).value for n in (0, 100, 150, 200, 500)] == [1, 1, 0.5, 0, 0]
+    assert [score_budget(n, 0).value for n in (0, 1)] == [1, 0]

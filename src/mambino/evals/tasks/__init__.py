@@ -13,6 +13,7 @@ SUITES = {
     "bfcl": "function calls, BFCL v4 single-turn; bfcl:simple_python and so on for one category",
     "halueval": "recognising hallucinated answers; halueval:general for the general set",
     "selfaware": "abstaining from unanswerable questions",
+    "abstention": "short facts, where not knowing beats being wrong (NeMo-Gym rows)",
     "truthfulqa": "truthful answers, by log-probabilities (MC1, MC2)",
     "ruler": "long context, 13 generated tasks; ruler:vt and so on for one",
     "gsm8k": "grade-school mathematics",

@@ -23,7 +23,10 @@ from mambino.train.data import Batch, MixedBatches
 from mambino.train.loss import next_token_loss
 from mambino.train.metrics import Throughput
 from mambino.train.optim import Optimizer, Schedule
+from mambino.train.ranks import Ranks, whole
 from mambino.train.report import Report, RunLog
+
+ALONE = Ranks()
 
 
 class LossFunction(Protocol):
@@ -79,11 +82,13 @@ def train(
     folder: Path,
     settings: LoopSettings | None = None,
     progress_to: TextIO | None = None,
+    ranks: Ranks = ALONE,
 ) -> Progress:
     """Train to the end of the schedule, continuing from folder/latest.pt if it is there.
 
     Whatever ends it early (Ctrl-C, no memory, a loss that is not finite), the last whole step is saved first.
-    progress_to None is standard error.
+    progress_to None is standard error. ranks: the processes of torchrun, whose model is sharded; every one calls this
+    with the same batches, and the first reports. What ends one process early ends all, without another save.
 
     Mutates    model, optimizer, batches; folder
     Raises     TrainingError when the loss or a gradient is not finite, or memory does not suffice
@@ -91,21 +96,24 @@ def train(
     settings = settings or LoopSettings()
     latest = folder / "latest.pt"
     folder.mkdir(parents=True, exist_ok=True)
-    progress = checkpoint.load(latest, model, optimizer, batches) if latest.exists() else Progress()
+    store = _Store(folder, model, optimizer, batches, ranks)
+    progress = store.load()
     log = RunLog(folder, schedule.total_steps, progress_to or sys.stderr, tensorboard=settings.tensorboard)
-    log.forget_after(progress.step)
+    if ranks.is_first:
+        log.forget_after(progress.step)
     throughput, losses, saved_at = Throughput(), list[float](), time.monotonic()
     while progress.step < schedule.total_steps:
         step, place = progress.step, batches.state
         try:
             batch = batches.batch(step)
             with _clear_memory_errors(settings):
-                loss, grad_norm = _backward(model, batch, step, loss_of, settings)
+                loss, grad_norm = _backward(model, batch, step, loss_of, settings, ranks)
             _require_finite(loss, grad_norm, step, latest)
         except (TrainingError, KeyboardInterrupt):
             optimizer.clear()
             batches.restore(place)
-            checkpoint.save(latest, model, optimizer, batches, progress)
+            if ranks.size == 1:
+                store.save(progress)
             raise
         optimizer.step(schedule.scale(step))
 
@@ -113,29 +121,59 @@ def train(
         progress = Progress(step=step + 1, num_tokens=progress.num_tokens + batch.num_targets)
         throughput.add(batch.num_targets)
         is_last = progress.step == schedule.total_steps
-        if is_last or progress.step % settings.log_every_steps == 0:
+        if (is_last or progress.step % settings.log_every_steps == 0) and ranks.is_first:
             log.add(_report(progress, losses, grad_norm, schedule, throughput))
             losses.clear()
-        if is_last or time.monotonic() - saved_at > settings.save_every_s:
-            checkpoint.save(latest, model, optimizer, batches, progress)
+        if ranks.any(is_last or time.monotonic() - saved_at > settings.save_every_s):
+            store.save(progress)
             saved_at = time.monotonic()
-        if settings.keep_every_steps and progress.step % settings.keep_every_steps == 0:
+        if settings.keep_every_steps and progress.step % settings.keep_every_steps == 0 and ranks.size == 1:
             checkpoint.save(folder / f"step-{progress.step}.pt", model, optimizer, batches, progress)
     log.close()
     return progress
 
 
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Where a run is saved: one file, or the shards of several processes."""
+
+    folder: Path
+    model: HybridLM
+    optimizer: Optimizer
+    batches: MixedBatches
+    ranks: Ranks
+
+    def load(self) -> Progress:
+        """Mutates model, optimizer and batches, if there is something to continue."""
+        latest = self.folder / "latest.pt"
+        if self.ranks.size > 1:
+            from mambino.train.sharded_checkpoint import has_sharded, load_sharded
+
+            is_saved = has_sharded(self.folder)
+            return load_sharded(self.folder, self.model, self.optimizer, self.batches) if is_saved else Progress()
+        return checkpoint.load(latest, self.model, self.optimizer, self.batches) if latest.exists() else Progress()
+
+    def save(self, progress: Progress) -> None:
+        if self.ranks.size > 1:
+            from mambino.train.sharded_checkpoint import save_sharded
+
+            save_sharded(self.folder, self.model, self.optimizer, self.batches, progress)
+        else:
+            checkpoint.save(self.folder / "latest.pt", self.model, self.optimizer, self.batches, progress)
+
+
 def _backward(
-    model: HybridLM, batch: Batch, step: int, loss_of: LossFunction, settings: LoopSettings
+    model: HybridLM, batch: Batch, step: int, loss_of: LossFunction, settings: LoopSettings, ranks: Ranks
 ) -> tuple[float, float]:
     """Loss of the whole batch and the norm of its gradient before clipping. Mutates the gradients of model."""
     total = 0.0
-    for part in batch.split(settings.accumulate):
+    for part in ranks.own(batch).split(settings.accumulate):
         with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=settings.autocast):
             loss = loss_of(model, part, step) * (part.num_targets / max(1, batch.num_targets))
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * ranks.size).backward()  # type: ignore[no-untyped-call]  # sharded gradients are averaged
         total += float(loss.detach())
-    return total, float(nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm))
+    grad_norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+    return ranks.total(total), float(whole(grad_norm))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mambino.config import MambaSpec
 from mambino.model.hybrid import HybridLM
+from mambino.train.ranks import sharded_like, whole
 
 _VECTORS = ("A_log", "D", "dt_bias", "bias", "norm.weight", "norm_f.weight", "conv1d.weight")
 _TABLES = ("embeddings.weight", "lm_head.weight")
@@ -85,11 +86,14 @@ class Muon(torch.optim.Optimizer):
                 momentum.lerp_(parameter.grad, 1.0 - settings.muon_momentum)
                 ahead = torch.lerp(parameter.grad, momentum, settings.muon_momentum)
                 parameter.mul_(1.0 - group["lr"] * settings.weight_decay)
-                for part, weight in zip(
-                    torch.split(ahead, list(rows)), torch.split(parameter, list(rows)), strict=True
-                ):
-                    scale = _ADAMW_RMS * math.sqrt(max(part.shape))
-                    weight.sub_(orthogonal(part, settings.muon_steps), alpha=group["lr"] * scale)
+                parameter.sub_(sharded_like(_orthogonal_blocks(whole(ahead), rows, settings.muon_steps), parameter),
+                               alpha=group["lr"])  # fmt: skip
+
+
+def _orthogonal_blocks(matrix: Tensor, rows: tuple[int, ...], steps: int) -> Tensor:
+    """Every block of rows orthogonalised alone, with AdamW's update RMS."""
+    blocks = torch.split(matrix, list(rows))
+    return torch.cat([orthogonal(block, steps) * (_ADAMW_RMS * math.sqrt(max(block.shape))) for block in blocks])
 
 
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
@@ -110,7 +114,7 @@ class Optimizer:
     """The optimisers of one model behind one step; state_dict round-trips exactly."""
 
     def __init__(self, parts: list[torch.optim.Optimizer], learning_rate: float) -> None:
-        self._parts, self._peak = parts, learning_rate
+        self.parts, self._peak = parts, learning_rate
 
     @classmethod
     def for_model(cls, model: HybridLM, settings: OptimSettings) -> "Optimizer":
@@ -131,7 +135,7 @@ class Optimizer:
 
     def step(self, scale: float) -> None:
         """Move the weights at scale times the peak learning rate, and clear the gradients."""
-        for part in self._parts:
+        for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = scale * self._peak
             part.step()
@@ -139,14 +143,14 @@ class Optimizer:
 
     def clear(self) -> None:
         """Forget the gradients."""
-        for part in self._parts:
+        for part in self.parts:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
-        return [part.state_dict() for part in self._parts]
+        return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        for part, state in zip(self._parts, states, strict=True):
+        for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)
 
 

@@ -1,0 +1,56 @@
+"""What each process of test_ranks does: train a tiny model to a step, and write the losses (rank 0).
+
+torchrun --nproc-per-node 2 sharded_run.py FOLDER STEPS MUON
+"""
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mambino.model.hybrid import HybridLM
+from mambino.train.data import Batch, Documents, MixedBatches
+from mambino.train.loop import LoopSettings, language_loss, train
+from mambino.train.optim import Cosine, Optimizer, OptimSettings
+from mambino.train.ranks import Ranks
+from tiny_models import tiny_hybrid_config
+
+STEPS = 6
+
+
+def run(folder: Path, stop_at: int, use_muon: bool) -> None:
+    """Train to STEPS, or be interrupted at stop_at."""
+    torch.set_num_threads(1)
+    ranks, config = Ranks.from_environment(), tiny_hybrid_config()
+    model = HybridLM(config, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    ranks.shard(model)
+    optimizer = Optimizer.for_model(model, OptimSettings(learning_rate=0.01, use_muon=use_muon))
+    rng = np.random.default_rng(4)
+    texts = [np.arange(start, start + rng.integers(3, 30)) % config.vocab_size for start in range(40)]
+    batches = MixedBatches(
+        {"count": Documents.of([text.tolist() for text in texts])}, lambda _: {"count": 1.0}, rows=4, row_size=32,
+        seed=7,
+    )  # fmt: skip
+    plain = language_loss()
+
+    def loss(model: HybridLM, batch: Batch, step: int) -> torch.Tensor:
+        if step == stop_at:
+            raise KeyboardInterrupt
+        return plain(model, batch, step)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        train(
+            model, optimizer, Cosine(warmup_steps=1, decay_steps=STEPS - 1), batches, loss, folder=folder,
+            settings=LoopSettings(log_every_steps=1, save_every_s=0.0), progress_to=io.StringIO(), ranks=ranks,
+        )  # fmt: skip
+    if ranks.size > 1:
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "muon")

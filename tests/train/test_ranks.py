@@ -1,0 +1,63 @@
+"""Two processes with sharded weights (FSDP2, DCP) do what one does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mambino.errors import InputError
+from mambino.train.data import Batch
+from mambino.train.ranks import Ranks
+from train.sharded_run import STEPS, run
+
+pytestmark = pytest.mark.torch
+
+# float64 weights, but losses are taken of float32 logits
+TOLERANCE = 1e-6
+
+
+def two_processes(folder: Path, stop_at: int, kind: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [*command, str(Path(__file__).with_name("sharded_run.py")), str(folder), str(stop_at), kind],
+        capture_output=True, text=True, env=environment, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def losses(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_two_processes_have_the_losses_of_one_also_after_a_stop(kind: str, tmp_path: Path) -> None:
+    run(tmp_path / "one", -1, kind == "muon")
+    two_processes(tmp_path / "two", 3, kind)
+    assert len(losses(tmp_path / "two")) == 3
+    two_processes(tmp_path / "two", -1, kind)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=TOLERANCE)
+    assert len(losses(tmp_path / "one")) == STEPS
+
+
+def test_rows_are_divided_and_nothing_is_lost() -> None:
+    rows = np.arange(12).reshape(4, 3)
+    batch = Batch(tokens_BT=rows, targets_BT=rows, resets_BT=rows > 5)
+    parts = [Ranks(rank=rank, size=2).own(batch).tokens_BT for rank in range(2)]
+    assert sorted(np.concatenate(parts).flatten().tolist()) == list(range(12))
+    with pytest.raises(InputError, match="4 rows do not divide among 3 processes"):
+        Ranks(rank=0, size=3).own(batch)
+
+
+def test_a_process_alone_sums_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    alone = Ranks.from_environment()
+    assert (alone.rank, alone.size, alone.is_first) == (0, 1, True)
+    assert alone.total(2.5) == 2.5
+    assert alone.any(True)
+    assert not alone.any(False)

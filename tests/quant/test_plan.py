@@ -35,10 +35,14 @@ def test_q4_k_m_chooses_what_llama_cpp_chooses():
     assert [name == "Q6_K" for name in down] == [i < 2 or i >= 14 or (i - 2) % 3 == 2 for i in range(16)]
 
 
-def test_m4_spends_no_more_bits_where_rows_are_no_multiple_of_256():
-    types = names(plan_for_mix("m4", SHAPES))
-    assert types["layers.0.mixer.in_proj.weight"] == "IQ4_NL"
-    assert types["layers.0.mixer.out_proj.weight"] == "Q4_K"
+def test_m_mixes_spend_no_more_bits_where_rows_are_no_multiple_of_256():
+    for mix, bits in (("m4", 4.5), ("m5", 5.5)):
+        plan = plan_for_mix(mix, SHAPES)
+        own = "layers.0.mixer.in_proj.weight"
+        assert plan.types[own].bits_per_weight == bits
+        assert plan.types["layers.4.mixer.down_proj.weight"].bits_per_weight == bits
+        for raised in ("lm_head.weight", "layers.0.mixer.out_proj.weight", "layers.1.mixer.v_proj.weight"):
+            assert bits < plan.types[raised].bits_per_weight <= bits + 1.1
 
 
 @pytest.mark.parametrize("name", MIXES)
@@ -61,7 +65,7 @@ def test_sizes_add_up():
     assert [kind.kind for kind in kinds][-1] == "small"
     down = next(kind for kind in kinds if kind.kind == "down_proj")
     assert sum(down.types.values()) == down.tensors == 16
-    assert 4.5 <= down.bits_per_weight <= 5.5
+    assert (dict(down.types), down.bits_per_weight) == ({"Q4_K": 16}, 4.5)
 
 
 def test_a_plan_survives_json():

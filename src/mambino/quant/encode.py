@@ -15,7 +15,7 @@ from mambino.quant.encode_blocks import BLOCK_ENCODERS
 from mambino.quant.encode_kquants import K_ENCODERS
 from mambino.quant.types import QuantType
 
-_VALUES_PER_PASS = 1 << 14  # temporaries of a fit stay in the second-level cache
+_VALUES_PER_PASS = 1 << 16  # few enough calls, and temporaries of a fit stay in the second-level cache
 
 # A column that calibration never saw active still has a say: this share of the mean.
 _LEAST_IMPORTANCE = 1e-3

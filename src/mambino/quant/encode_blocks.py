@@ -30,17 +30,18 @@ _IQ4_NEAREST = _iq4_table()
 _IQ4_ROUNDED = IQ4_VALUES[_IQ4_NEAREST]
 
 
-def _iq4_entry(values: Float32Array) -> NDArray[np.int32]:
+def _iq4_entry(values: Float32Array) -> NDArray[np.intp]:
     """Where in the tables the nearest level of each value is."""
     limit = np.float32(_IQ4_REACH * _IQ4_STEPS)
-    steps = np.rint(values * np.float32(_IQ4_STEPS))
-    np.clip(steps, -limit, limit, out=steps)
-    entries: NDArray[np.int32] = (steps + limit).astype(np.int32)
+    steps = values * np.float32(_IQ4_STEPS)
+    steps += limit + np.float32(0.5)  # truncation then rounds
+    np.clip(steps, 0, 2 * limit, out=steps)
+    entries: NDArray[np.intp] = steps.astype(np.intp)
     return entries
 
 
 def _round_to_iq4(values: Float32Array) -> Float32Array:
-    return _IQ4_ROUNDED.take(_iq4_entry(values))
+    return _IQ4_ROUNDED.take(_iq4_entry(values), mode="clip")  # they are in range; "clip" spares take its own check
 
 
 def _around(level: float, spread: float, count: int) -> list[float]:

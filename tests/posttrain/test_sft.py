@@ -1,7 +1,6 @@
 """Fine-tuning learns the answers, varies reasoning by seed, refuses bad files before any compute, and resumes."""
 
 import io
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from conversations import answer, row, user
+from conversations import answer, chats, row, user
 from mambino.chat.prompt import PromptEncoder
 from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
@@ -21,18 +20,6 @@ from tiny_chat import tiny_chat_config, tiny_tokenizer
 pytestmark = pytest.mark.torch
 
 SETTINGS = SftSettings(learning_rate=1e-2, epochs=8, rows=2, row_size=128, held_out_share=0.2, seed=3)
-
-
-def chats(path: Path, count: int = 10, *, long_line: int | None = None) -> Path:
-    rows = [
-        {"messages": [
-            {"role": "user", "content": "x" * 300 if index + 1 == long_line else f"{index}?"},
-            {"role": "assistant", "content": "yes.", "reasoning_content": "I think."},
-        ]}
-        for index in range(count)
-    ]  # fmt: skip
-    path.write_text("\n".join(map(json.dumps, rows)))
-    return path
 
 
 def test_the_report_counts_what_is_learnt_held_out_and_too_long(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ VERBS = {
     "pull": "Fetch a model from the Hugging Face hub.",
     "list": "List the models on this machine.",
     "remove": "Delete a fetched model.",
-    "sft": "Teach a model from chats.",
+    "tune": "Teach a model your notes or chats: a small adapter.",
+    "sft": "Teach a model from chats, all of its weights.",
     "eval": "Measure a model, or score answers.",
     "play": "Play a small game, or watch a model play.",
 }

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mambino.chat.prompt import PromptEncoder
-from mambino.cli.compress_options import module_of, require_torch
+from mambino.cli.compress_options import require_torch
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import human_count, note
-from mambino.cli.tuning import estimate, require_new, write_tuned
+from mambino.cli.tuning import estimate, open_module, require_new, write_tuned
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.hub.local import BUNDLED, resolve
 from mambino.load import tokenizer_of
@@ -139,7 +139,7 @@ def _trained(
     from mambino.train.metrics import held_out_loss
     from mambino.train.record import RunRecord, source_commit
 
-    model = module_of(checkpoint)
+    model = open_module(checkpoint, "float32")
     before = held_out_loss(model, prepared.held_out)
     progress = fine_tune(model, prepared, settings, folder=folder)
     after = held_out_loss(model, prepared.held_out)

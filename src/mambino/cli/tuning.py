@@ -6,6 +6,7 @@ Start at estimate and write_tuned.
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mambino.cli.opening import available_memory
 from mambino.cli.terminal import human_bytes, note
@@ -16,6 +17,11 @@ from mambino.formats.checkpoint import Checkpoint, write_checkpoint_directory
 from mambino.formats.names import rows
 from mambino.formats.tensor import Tensor
 from mambino.quant.mixes import plan_for_mix
+
+if TYPE_CHECKING:
+    from mambino.model.hybrid import HybridLM
+
+_LARGE = 300_000_000
 
 
 def estimate(config: HybridConfig, *, num_tokens: int, rows: int, row_size: int, trained_share: float = 1.0) -> str:
@@ -47,6 +53,20 @@ def require_new(out: Path, checkpoint: Checkpoint) -> None:
         raise InputError(f"{out}: already exists; remove it or choose another name")
     if checkpoint.kind == "gguf" and out.suffix != ".gguf":
         raise InputError(f"{out}: a GGUF's tokenizer is kept only in GGUF; end the name in .gguf")
+
+
+def open_module(checkpoint: Checkpoint, dtype: str) -> "HybridLM":
+    """The model, ready to train; large ones keep little between layers and compute it twice."""
+    import torch
+
+    from mambino.model.hybrid import HybridLM
+    from mambino.model.weights import load_weights
+
+    kind = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+    model = HybridLM(checkpoint.config, device="meta", dtype=kind)
+    load_weights(model, checkpoint.tensors("hf"), device="cpu")
+    model.recompute = checkpoint.config.num_parameters > _LARGE
+    return model
 
 
 def write_tuned(out: Path, source: Checkpoint, weights: Mapping[str, Tensor]) -> None:

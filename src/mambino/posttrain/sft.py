@@ -104,13 +104,23 @@ def prepare(path: Path, prompt: PromptEncoder, settings: SftSettings) -> Prepare
         except TemplateError as error:
             faults.append(Fault(line=row.line, problem=str(error)))
     require_sound(path, sorted(faults, key=lambda fault: fault.line), len(read.rows))
-    fitting = [(row, found) for row, found in used if max(map(len, found)) <= settings.row_size]
-    too_long = tuple(row.line for row, found in used if max(map(len, found)) > settings.row_size)
+    return arrange([(row.line, found) for row, found in used], settings, stripped=stripped, cut=cut)
+
+
+def arrange(
+    units: Sequence[tuple[int, Sequence[Document]]], settings: SftSettings, *, stripped: int = 0, cut: int = 0
+) -> Prepared:
+    """Hold out whole units (a number that names each, and its documents), leave out those too long, and report.
+
+    Raises     InputError if every unit is too long
+    """
+    too_long = tuple(line for line, found in units if max(map(len, found)) > settings.row_size)
+    fitting = [(line, found) for line, found in units if line not in too_long]
     if not fitting:
-        raise InputError(f"[sft] {path}: every row is longer than {settings.row_size} tokens; raise --row-size")
-    held_out_lines = _held_out_lines([row.line for row, _ in fitting], settings)
-    training = [document for row, found in fitting if row.line not in held_out_lines for document in found]
-    held_out = [document for row, found in fitting if row.line in held_out_lines for document in found]
+        raise InputError(f"[sft] every row is longer than {settings.row_size} tokens; raise --row-size")
+    held_out_lines = _held_out_lines([line for line, _ in fitting], settings)
+    training = [document for line, found in fitting if line not in held_out_lines for document in found]
+    held_out = [document for line, found in fitting if line in held_out_lines for document in found]
     everything = training + held_out
     longest = max(map(len, everything))
     row_size = min(settings.row_size, -(-longest // _ROW_STEP) * _ROW_STEP)
@@ -119,7 +129,7 @@ def prepare(path: Path, prompt: PromptEncoder, settings: SftSettings) -> Prepare
         training=Documents.joined(training),
         held_out=tuple(_batches(held_out, settings.rows, row_size)),
         report=SftReport(
-            rows=len(read.rows), sequences=len(everything), tokens=sum(map(len, everything)),
+            rows=len(units), sequences=len(everything), tokens=sum(map(len, everything)),
             trained_tokens=sum(int(document.counted.sum()) for document in everything), longest=longest,
             median=int(np.median([len(document) for document in everything])), stripped=stripped, cut=cut,
             held_out=len(held_out_lines), too_long=too_long, row_size=row_size,
@@ -169,6 +179,12 @@ def _held_out_lines(lines: Sequence[int], settings: SftSettings) -> frozenset[in
 def _batches(documents: Sequence[Document], rows: int, row_size: int) -> list[Batch]:
     packed = [[documents[index] for index in row] for row in pack([len(one) for one in documents], row_size)]
     return [fill(packed[start : start + rows], row_size) for start in range(0, len(packed), rows)]
+
+
+def sample_batches(prepared: Prepared, count: int = 8) -> list[Batch]:
+    """A few rows of what is learnt, spread over it: how well it was learnt."""
+    spread = np.unique(np.linspace(0, len(prepared.training) - 1, min(count, len(prepared.training))).astype(int))
+    return _batches([prepared.training[int(index)] for index in spread], 1, prepared.report.row_size)
 
 
 def fine_tune(

@@ -13,6 +13,7 @@ import pytest
 
 from chromium import CHROMIUM, Browser
 from mambino.chat.persona import Persona
+from mambino.chat.toolbox import ToolBox
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,7 +56,7 @@ IDLE = "document.getElementById('log')?.dataset.ready && document.getElementById
 
 
 @contextmanager
-def page_of(folder: Path, *replies: str, step_s: float = 0.0) -> Iterator[str]:
+def page_of(folder: Path, *replies: str, step_s: float = 0.0, api_key: str | None = None) -> Iterator[str]:
     """The address of a server whose model gives replies, and takes step_s for each token."""
     import uvicorn
 
@@ -75,9 +76,14 @@ def page_of(folder: Path, *replies: str, step_s: float = 0.0) -> Iterator[str]:
     tokenizer = tiny_tokenizer(TEMPLATE)
     service = reply_service(model=SlowLM(tokenizer, replies), tokenizer=tokenizer, context=4096)
     persona = Persona(id="cook", name="Cook", voice="You love food.", greeting="Hungry?")
-    page = Page(sessions=SessionFolder(folder), personas=lambda: [persona], resident=lambda: 10**8)
+    page = Page(
+        sessions=SessionFolder(folder),
+        personas=lambda: [persona],
+        tools=lambda chosen: ToolBox([weather] if chosen == "cook" else []),
+        resident=lambda: 10**8,
+    )
     sock = socket.create_server(("127.0.0.1", 0))
-    app = build_app(service, Access(hosts=frozenset({"127.0.0.1"})), page)
+    app = build_app(service, Access(hosts=frozenset({"127.0.0.1"}), api_key=api_key), page)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
@@ -87,6 +93,20 @@ def page_of(folder: Path, *replies: str, step_s: float = 0.0) -> Iterator[str]:
         server.should_exit = True
         thread.join(20)
         sock.close()
+
+
+def weather(city: str) -> str:
+    """What the sky does."""
+    return f"fog in {city}"
+
+
+def choose_cook(browser: Browser) -> None:
+    browser.wait(IDLE)
+    browser.js(
+        "const choice = document.getElementById('persona'); choice.value = 'cook';"
+        "choice.dispatchEvent(new Event('change'))"
+    )
+    browser.wait("document.querySelector('.message')?.textContent.includes('Hungry?')")
 
 
 def ask(browser: Browser, text: str) -> None:
@@ -186,14 +206,28 @@ def test_a_tool_call_is_a_card_whose_result_goes_back(tmp_path: Path) -> None:
         assert browser.problems == []
 
 
+def test_a_personas_tools_are_run_by_the_server(tmp_path: Path) -> None:
+    with page_of(tmp_path, CALL, "It is foggy.") as address, Browser(address) as browser:
+        choose_cook(browser)
+        ask(browser, "weather?")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('It is foggy.')")
+        assert "fog in Oslo" in browser.js("document.querySelector('.call').textContent")
+        assert browser.problems == []
+
+
+def test_a_key_is_asked_for_once(tmp_path: Path) -> None:
+    with page_of(tmp_path, "Soup.", api_key="secret") as address, Browser(address) as browser:
+        browser.wait("document.getElementById('key-dialog')?.open")
+        browser.type("secret")
+        click(browser, "Use it")
+        ask(browser, "hello")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('Soup.')")
+        assert not browser.js("document.getElementById('key-dialog').open")
+
+
 def test_personas_files_keys_and_names_for_screen_readers(tmp_path: Path) -> None:
     with page_of(tmp_path, "Soup.") as address, Browser(address, width=600) as browser:
-        browser.wait(IDLE)
-        browser.js(
-            "const choice = document.getElementById('persona'); choice.value = 'cook';"
-            "choice.dispatchEvent(new Event('change'))"
-        )
-        browser.wait("document.querySelector('.message')?.textContent.includes('Hungry?')")
+        choose_cook(browser)
         browser.js(
             "(() => { const files = new DataTransfer(); files.items.add(new File(['beans'], 'list.txt'));"
             "const input = document.getElementById('files'); input.files = files.files;"

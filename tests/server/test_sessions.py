@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mambino.chat.persona import Persona
+from mambino.chat.toolbox import ToolBox
 from mambino.errors import FormatError, InputError
 from mambino.server import sessions as sessions_module
 from mambino.server.app import build_app
@@ -23,6 +24,11 @@ NODES = [
 SESSION = {"title": "A chat", "persona": None, "nodes": NODES, "head": "b"}
 
 
+def double(number: int) -> int:
+    """Twice as much."""
+    return 2 * number
+
+
 @pytest.fixture
 def served(serve: Serve, tmp_path: Path) -> Served:
     """A server with its page; conversations are kept in tmp_path / sessions."""
@@ -30,6 +36,7 @@ def served(serve: Serve, tmp_path: Path) -> Served:
     page = Page(
         sessions=SessionFolder(tmp_path / "sessions"),
         personas=lambda: [Persona(id="cook", name="Cook", voice="You love food.", greeting="Hungry?")],
+        tools=lambda persona: ToolBox([double] if persona == "cook" else []),
         resident=lambda: 5,
         planned_nbytes=10,
     )
@@ -119,6 +126,16 @@ def test_personas_and_gauges_are_told(served: Served) -> None:
     status = served.ask("GET", "/api/status").json()
     assert (status["resident_bytes"], status["planned_bytes"], status["can_think"]) == (5, 10, True)
     assert status["context"] == 512
+
+
+def test_a_personas_tools_are_run_here_and_no_others(served: Served) -> None:
+    asked = {"persona": "cook", "name": "double", "arguments": {"number": 4}}
+    assert served.post("/api/tools", asked).json() == {"text": "8", "is_error": False}
+    assert served.post("/api/tools", {**asked, "persona": None}).json()["is_error"]
+    assert served.post("/api/tools", {**asked, "arguments": {"number": "x"}}).json()["is_error"]
+    assert served.post("/api/tools", {**asked, "arguments": []}).status_code == 400
+    (cook,) = served.ask("GET", "/api/personas").json()["personas"]
+    assert cook["tools"] == []  # this model's template knows none
 
 
 def test_without_a_page_there_is_none(serve: Serve) -> None:

@@ -4,16 +4,19 @@ import ipaddress
 import json
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mambino.chat.persona import list_personas
+from mambino.chat.persona import check_id, find_persona, list_personas
+from mambino.chat.toolbox import ToolBox
 from mambino.cli.opening import Opened, open_all, resident_memory
 from mambino.cli.options import chosen_model, debug_option, model_options, overrides, sampling_options
-from mambino.cli.personas import folders
+from mambino.cli.personas import folders, tools_of
 from mambino.cli.sampling import choose_sampling
 from mambino.cli.terminal import human_bytes, note
 from mambino.errors import InputError, Unsupported
@@ -38,6 +41,7 @@ class ServeOptions:
     allow_hosts: tuple[str, ...]
     allow_origins: tuple[str, ...]
     has_page: bool
+    tools: tuple[str, ...]
 
 
 @click.command()
@@ -55,6 +59,7 @@ class ServeOptions:
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine without an API key.")
 @click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name of this server.")
 @click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="Another site's pages may call it.")
+@click.option("--tool", "tools", multiple=True, metavar="NAME", help="clock, calculator, notes or home, for the page.")
 @click.option("--no-page", is_flag=True, help="Only the APIs, no web page.")
 @click.option("--no-store", is_flag=True, help="Keep no conversation states on disk.")
 @click.option("--self-test", "tests_itself", is_flag=True, help="First check that answers do not depend on neighbours.")
@@ -72,6 +77,7 @@ def command(
     insecure: bool,
     allow_hosts: tuple[str, ...],
     allow_origins: tuple[str, ...],
+    tools: tuple[str, ...],
     no_page: bool,
     no_store: bool,
     tests_itself: bool,
@@ -95,6 +101,7 @@ def command(
         allow_hosts=allow_hosts,
         allow_origins=allow_origins,
         has_page=not no_page,
+        tools=tools,
     )
     _require_safe(options, insecure)
     _require_extra()
@@ -191,10 +198,23 @@ def _app(opened: Opened, service: "Service", options: ServeOptions) -> "ASGIApp"
     page = Page(
         sessions=SessionFolder(home() / "sessions"),
         personas=lambda: list_personas(folders()),
+        tools=_toolboxes(options.tools),
         resident=resident_memory,
         planned_nbytes=opened.plan.total,
     )
     return build_app(service, access, page if options.has_page else None)
+
+
+def _toolboxes(names: tuple[str, ...]) -> Callable[[str | None], ToolBox]:
+    """Those of names for everybody, and a persona's own; each is made once, so that what they remember lasts."""
+    tools_of(names)  # an unknown name is said before anybody comes
+
+    @cache
+    def toolbox(persona_id: str | None) -> ToolBox:
+        own = () if persona_id is None else find_persona(check_id(persona_id), folders()).tools
+        return tools_of((*names, *own))
+
+    return toolbox
 
 
 def _greet(opened: Opened, service: "Service", options: ServeOptions) -> None:

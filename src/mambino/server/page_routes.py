@@ -4,21 +4,27 @@ Start at Page, which build_app is given to have a page at all.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import cast
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mambino.chat.messages import ToolCall
 from mambino.chat.persona import Persona
+from mambino.chat.toolbox import ToolBox
 from mambino.errors import TemplateError
+from mambino.server.asked import OBJECT
 from mambino.server.body import read_body
 from mambino.server.reply import JsonReply
-from mambino.server.schema import Body
+from mambino.server.schema import Body, Checker, fields, optional, text
 from mambino.server.service import Service
 from mambino.server.sessions import SESSION, SessionFolder
+
+TOOL_CALL = Checker(fields({"persona": optional(text()), "name": text(), "arguments": OBJECT}, ["name", "arguments"]))
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _POLICY = (
@@ -33,12 +39,14 @@ class Page:
 
     sessions        where conversations are kept
     personas        what there is to choose, asked anew every time
+    tools           what the persona of that id, or none, may use; this server runs them for the page
     resident        bytes of this process in memory now, None where the system does not say
     planned_nbytes  the most that the process should take, None without a plan
     """
 
     sessions: SessionFolder
     personas: Callable[[], Sequence[Persona]]
+    tools: Callable[[str | None], ToolBox]
     resident: Callable[[], int | None]
     planned_nbytes: int | None = None
 
@@ -52,7 +60,16 @@ class Page:
 
     async def list_personas(self, service: Service, request: Request) -> Response:
         """GET /api/personas."""
-        return JsonReply({"personas": [_persona(one) for one in await asyncio.to_thread(self.personas)]})
+        personas = await asyncio.to_thread(self.personas)
+        return JsonReply({"personas": [{**_persona(one), "tools": self._schemas(service, one.id)} for one in personas]})
+
+    async def run_tool(self, service: Service, request: Request) -> Response:
+        """POST /api/tools: run a call of the model; what went wrong is the result's text."""
+        body = await read_body(request, TOOL_CALL, service.limits.max_body_bytes)
+        box = self.tools(cast("str | None", body.get("persona"))).for_turn()
+        call = ToolCall(id="", name=str(body["name"]), arguments=cast(Mapping[str, object], body["arguments"]))
+        result = await asyncio.to_thread(box.call, call)
+        return JsonReply({"text": result.text, "is_error": result.is_error})
 
     async def status(self, service: Service, request: Request) -> Response:
         """GET /api/status: what the gauges show."""
@@ -61,6 +78,7 @@ class Page:
                 "model": service.name,
                 "context": service.context,
                 "can_think": _can_think(service),
+                "tools": self._schemas(service, None),
                 "slots": service.slots.count,
                 "running": service.slots.running,
                 "waiting": service.slots.waiting,
@@ -69,6 +87,10 @@ class Page:
                 "planned_bytes": self.planned_nbytes,
             }
         )
+
+    def _schemas(self, service: Service, persona_id: str | None) -> list[Mapping[str, object]]:
+        """Nothing if the model cannot be told of tools."""
+        return list(self.tools(persona_id).schemas) if service.answerer.knows_tools else []
 
     async def list_sessions(self, service: Service, request: Request) -> Response:
         """GET /api/sessions: id, title, time of each, newest first."""

@@ -10,10 +10,12 @@ import { messageItem, update } from "/page/messages.js";
 const at = (id) => document.getElementById(id);
 const log = at("log");
 
+const MAX_ROUNDS = 8;
+
 let conversation = new Conversation();
 let answer = null; // the running one
 let personas = [];
-let status = { context: 1, can_think: false };
+let status = { context: 1, can_think: false, tools: [] };
 let attachments = [];
 
 // --- showing ---------------------------------------------------------------------------------------------------------
@@ -81,7 +83,8 @@ function ask(parent, text, files = []) {
   reply(node.id);
 }
 
-async function reply(parent) {
+// rounds: answers that were begun without a person, because this server ran what the model called
+async function reply(parent, rounds = 0) {
   if (answer) return;
   conversation.head = parent;
   const request = requestBody();
@@ -99,15 +102,31 @@ async function reply(parent) {
   announce(node.stats.error ? `Failed: ${node.stats.error}` : `Answered: ${node.content.slice(0, 400)}`);
   save(asked);
   refreshStatus();
+  if (asked === conversation && rounds < MAX_ROUNDS && (await runCalls(asked, node))) reply(asked.head, rounds + 1);
 }
+
+// Runs a node's calls if this server knows all of them; whether it did.
+async function runCalls(asked, node) {
+  const known = new Set(ownTools().map((tool) => tool.name));
+  if (node.stats.finish_reason !== "tool_calls" || !node.calls.every((call) => known.has(call.name))) return false;
+  for (const call of node.calls) {
+    announce(`Running ${call.name}.`);
+    const { text } = await api.runTool({ persona: asked.persona, name: call.name, arguments: JSON.parse(call.arguments) });
+    asked.add(asked.head, { role: "tool", content: text, call_id: call.id });
+  }
+  return asked === conversation;
+}
+
+const ownTools = () => persona()?.tools ?? status.tools;
 
 function requestBody() {
   const sampling = { ...(persona()?.sampling ?? {}) };
   if (at("temperature").value) sampling.temperature = Number(at("temperature").value);
   if (at("max-tokens").value) sampling.max_tokens = Number(at("max-tokens").value);
   const body = { ...sampling, messages: conversation.messages(conversation.system ?? persona()?.system) };
-  const tools = chosenTools();
-  if (tools === null) return null;
+  const typed = chosenTools();
+  if (typed === null) return null;
+  const tools = [...ownTools(), ...typed];
   if (tools.length) body.tools = tools.map((tool) => (tool.function ? tool : { type: "function", function: tool }));
   return { ...body, ...thinkingFields() };
 }

@@ -6,10 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mambino.chat.request import AnswerRequest, OutputFormat, Thinking
+from mambino.chat.request import AnswerRequest, OutputFormat, Thinking, ToolChoice
 from mambino.chat.steering import constraint_for
 from mambino.chat.template import ChatTemplate
-from mambino.chat.thinking import RAMP_LOGITS, ThinkingControl, ThinkingTags, thinking_tags_of
+from mambino.chat.thinking import CALL_GRACE_TOKENS, RAMP_LOGITS, ThinkingControl, ThinkingTags, thinking_tags_of
+from mambino.chat.wire.format import Schema
+from mambino.chat.wire.hermes import HERMES
 from mambino.generation.generate import generate
 from mambino.generation.params import SamplingParams
 from mambino.tokenizer.tokenizer import Tokenizer
@@ -20,6 +22,7 @@ SPELLED = tiny_tokenizer(control=CONTROL[:2])  # tags of several tokens
 TOKENIZERS = pytest.mark.parametrize("tokenizer", [SINGLE, SPELLED], ids=["one token", "several tokens"])
 TAGS = ThinkingTags(before_close="\n", after_close="\n")
 MANY = string.digits + string.ascii_uppercase + string.punctuation + "abcdfgijkmnp"  # nothing repeats, nothing merges
+TOOL: Schema = {"name": "w", "parameters": {"type": "object"}}
 PROMPT = "<|im_start|>assistant\n<think>\n"
 
 
@@ -30,10 +33,12 @@ def control(
     prompt: str = PROMPT,
     output: OutputFormat | None = None,
     tags: ThinkingTags | None = TAGS,
+    tools: tuple[Schema, ...] = (),
+    tool_choice: ToolChoice = "auto",
 ) -> ThinkingControl:
-    request = AnswerRequest(messages=(), thinking=thinking, output=output)
+    request = AnswerRequest(messages=(), thinking=thinking, output=output, tools=tools, tool_choice=tool_choice)
     return constraint_for(
-        request, wire=None, tags=tags, tokenizer=tokenizer, vocab_size=tokenizer.vocab_size, prompt_text=prompt
+        request, wire=HERMES, tags=tags, tokenizer=tokenizer, vocab_size=tokenizer.vocab_size, prompt_text=prompt
     )
 
 
@@ -114,6 +119,30 @@ def test_a_begun_tag_of_several_tokens_is_carried_on() -> None:
         assert constraint.bias().keys() == {following} or constraint.forced()
     assert take_forced(constraint, SPELLED) == "think>\n"
     assert constraint.is_closed_by == "budget"
+
+
+@TOKENIZERS
+def test_a_call_inside_the_reasoning_is_not_cut_in_two(tokenizer: Tokenizer) -> None:
+    call = '<tool_call>\n{"name": "w", "arguments": {}}\n</tool_call>'
+    constraint = control(tokenizer, thinking=14, tools=(TOOL,))
+    feed(constraint, tokenizer, f"ab{call}")
+    assert take_forced(constraint, tokenizer) == "\n</think>\n"
+
+
+def test_a_call_that_never_ends_is_cut_off() -> None:
+    constraint = control(thinking=14, tools=(TOOL,))
+    feed(constraint, SINGLE, "<tool_call>")
+    for number in range(CALL_GRACE_TOKENS + 1):
+        if constraint.forced():
+            return
+        constraint.advance(number % 251)
+    pytest.fail("the budget was never enforced")
+
+
+def test_a_model_may_end_after_a_call_in_its_reasoning() -> None:
+    assert not control(tools=(TOOL,)).bias()
+    required = control(tools=(TOOL,), tool_choice="required")
+    assert required.bias() == dict.fromkeys(SINGLE.eos_token_ids, -np.inf)
 
 
 @TOKENIZERS

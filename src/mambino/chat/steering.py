@@ -42,6 +42,8 @@ def constraint_for(
         may_open=tags is not None and not is_off and not prompt_text.rstrip().endswith(CLOSE),
         is_forbidden=is_off and tags is not None,
         budget=request.thinking if is_budget else None,
+        must_answer=grammar is not None and (request.output is not None or request.tool_choice != "auto"),
+        call_tags=None if wire is None or not request.tools else (wire.openings[0], wire.closing),
     )
 
 

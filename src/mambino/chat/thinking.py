@@ -26,6 +26,7 @@ RAMP_START = 0.85  # of the budget
 RAMP_LOGITS = 12.0  # at the end of the ramp, at a line's end: enough to win against all but a certain token
 RAMP_INSIDE_LINE = 0.4  # of that, anywhere else
 _FORBIDDEN = -math.inf
+CALL_GRACE_TOKENS = 512  # a call that was begun inside the reasoning may still be finished
 _TAIL_BYTES = 64  # longer than a tag and any token that completes one
 
 
@@ -57,7 +58,7 @@ class ThinkingControl:
 
     Reasoning ends by the model's own closing tag, or is closed after budget tokens: from RAMP_START on the tag becomes
     likelier, most of all at line ends; then it is forced, with what the template writes around it. end_now() is safe
-    from any thread. Unless thinking is wanted, the opening tag is forbidden.
+    from any thread. Where thinking is off, the opening tag is forbidden.
 
     is_closed_by       what ended the reasoning, None if there was none, or it has not ended
     reasoning_tokens   tokens of reasoning, without tags
@@ -73,8 +74,14 @@ class ThinkingControl:
         may_open: bool,
         is_forbidden: bool = False,
         budget: int | None = None,
+        must_answer: bool = False,
+        call_tags: tuple[str, str] | None = None,
     ) -> None:
-        """starts_inside: the prompt opened the reasoning; may_open: the model may, as the first thing it writes."""
+        """starts_inside: the prompt opened the reasoning; may_open: the model may, as the first thing it writes.
+
+        must_answer: the answer may not end inside the reasoning. call_tags: opening and closing of tool calls; one that
+        the model makes while it reasons is not cut in two.
+        """
         self._inner = inner
         self._tokenizer = tokenizer
         self._tags = ThinkingTags() if tags is None else tags
@@ -82,6 +89,9 @@ class ThinkingControl:
         self._close_ids = tokenizer.encode(CLOSE, parse_special=True)
         self._is_forbidden = is_forbidden
         self._budget = budget
+        self._must_answer = must_answer
+        self._call_tags = None if call_tags is None else (call_tags[0].encode(), call_tags[1].encode())
+        self._tokens_in_call = 0  # 0: outside
         self._phase: Literal["start", "reasoning", "content"] = (
             "reasoning" if starts_inside else "start" if may_open else "content"
         )
@@ -122,8 +132,8 @@ class ThinkingControl:
 
     def bias(self) -> Mapping[int, float]:
         if self._phase == "reasoning":
-            ends = {} if self._inner is None else dict.fromkeys(self._tokenizer.eos_token_ids, _FORBIDDEN)
-            return ends | self._ramp()
+            ends = self._tokenizer.eos_token_ids if self._must_answer else ()
+            return dict.fromkeys(ends, _FORBIDDEN) | self._ramp()
         own = {}
         if self._is_forbidden and self._progress(self._open_ids) == len(self._open_ids) - 1:
             own[self._open_ids[-1]] = _FORBIDDEN
@@ -171,6 +181,7 @@ class ThinkingControl:
         _, tag, after = self._tail.partition(CLOSE.encode())
         if not tag:
             self._tail = self._tail[-_TAIL_BYTES:]
+            self._count_call()
             return
         self.reasoning_tokens -= min(len(self._close_ids), self.reasoning_tokens)
         self.is_closed_by = "model"
@@ -181,9 +192,23 @@ class ThinkingControl:
         if not self._due:
             self._enter("content")
 
+    def _count_call(self) -> None:
+        """Notice calls that begin and end in the reasoning."""
+        if self._call_tags is None:
+            return
+        begun, ended = (self._tail.rfind(tag) for tag in self._call_tags)
+        is_inside = self._tokens_in_call > 0 if begun == ended == -1 else begun > ended
+        self._tokens_in_call = self._tokens_in_call + 1 if is_inside else 0
+
+    @property
+    def _is_in_call(self) -> bool:
+        return 0 < self._tokens_in_call <= CALL_GRACE_TOKENS
+
     def _reason_to_close(self) -> ClosedBy | None:
         if self._is_asked_to_end.is_set():
             return "user"
+        if self._is_in_call:
+            return None
         if self._budget is not None and self.reasoning_tokens >= self._budget:
             return "budget"
         return "loop" if self._is_looping else None
@@ -202,12 +227,12 @@ class ThinkingControl:
 
     def _ramp(self) -> dict[int, float]:
         """The bias towards the next id of the closing tag."""
-        if self._budget is None:
+        if self._budget is None or self._is_in_call:
             return {}
         start = math.floor(self._budget * RAMP_START)
         if self.reasoning_tokens < start:
             return {}
-        part = (self.reasoning_tokens - start + 1) / (self._budget - start)
+        part = min((self.reasoning_tokens - start + 1) / (self._budget - start), 1.0)
         progress = self._progress(self._close_ids)
         is_good_place = progress > 0 or self._tail.endswith(b"\n")
         return {self._close_ids[progress]: RAMP_LOGITS * part * (1.0 if is_good_place else RAMP_INSIDE_LINE)}

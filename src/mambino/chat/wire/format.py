@@ -91,6 +91,7 @@ class WireFormat:
     """One way to write calls.
 
     openings   texts at which a call begins; the first one is what the grammar opens with
+    closing    the text that ends what the first opening began
     read       (opening, tools) -> a reader for what follows that opening
     render     calls as the template writes them
     grammar    (tools, spelling) -> rules for calls of these tools
@@ -98,6 +99,7 @@ class WireFormat:
 
     name: str
     openings: tuple[str, ...]
+    closing: str
     read: Callable[[str, Tools], CallReader]
     render: Callable[[Sequence[ToolCall]], str]
     grammar: Callable[[Tools, TagSpelling], CallGrammar]

@@ -30,4 +30,6 @@ def _grammar(tools: Tools, spelling: TagSpelling) -> CallGrammar:
     return CallGrammar(rules=rules, opening=OPENING, before="", between=f'"\\n" {opening}', after="")
 
 
-HERMES = WireFormat(name="hermes", openings=(OPENING,), read=_read, render=render_calls, grammar=_grammar)
+HERMES = WireFormat(
+    name="hermes", openings=(OPENING,), closing=CLOSING, read=_read, render=render_calls, grammar=_grammar
+)

@@ -25,4 +25,6 @@ def _grammar(tools: Tools, spelling: TagSpelling) -> CallGrammar:
     return CallGrammar(rules=rules, opening=OPENING, before='"["', between='", "', after=f'"]" {spelling(CLOSING)}')
 
 
-NANO_V2 = WireFormat(name="nano_v2", openings=(OPENING,), read=_read, render=render_calls, grammar=_grammar)
+NANO_V2 = WireFormat(
+    name="nano_v2", openings=(OPENING,), closing=CLOSING, read=_read, render=render_calls, grammar=_grammar
+)

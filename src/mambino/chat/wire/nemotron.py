@@ -219,5 +219,10 @@ def _grammar(tools: Tools, spelling: TagSpelling) -> CallGrammar:
 
 
 NEMOTRON = WireFormat(
-    name="nemotron", openings=(OPENING, FUNCTION), read=NemotronReader, render=render_calls, grammar=_grammar
+    name="nemotron",
+    openings=(OPENING, FUNCTION),
+    closing=CLOSING,
+    read=NemotronReader,
+    render=render_calls,
+    grammar=_grammar,
 )

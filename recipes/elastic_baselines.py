@@ -1,0 +1,166 @@
+"""Is elastic compression worth it? One parent, one budget, equal training tokens, four ways to a small model.
+
+elastic (ranked, nested, distilled), random permutation (the same without the ranking), depth only (whole layers go),
+and from scratch (the same size, fresh weights, the text alone). All four are reported, also where elastic loses.
+Start at compare (python -m recipes.elastic_baselines --help).
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mambino.compress.budget import Budget, parameters
+from mambino.compress.elastic import ElasticLoss, ElasticSettings
+from mambino.compress.importance import measure_importance
+from mambino.compress.nested import NestedLM
+from mambino.compress.permute import order_of, permute, random_order
+from mambino.compress.space import candidates, default_space
+from mambino.compress.sub import SubConfig, SubSizes, sub_config
+from mambino.config import HybridConfig
+from mambino.errors import InputError
+from mambino.formats.checkpoint import open_checkpoint
+from mambino.hub.local import resolve
+from mambino.load import tokenizer_of
+from mambino.model.hybrid import HybridLM
+from mambino.model.weights import load_weights
+from mambino.train.corpus import read_corpus, split_held_out
+from mambino.train.data import Batch, Documents, MixedBatches
+from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
+from mambino.train.metrics import held_out_loss
+from mambino.train.optim import Cosine, Optimizer, OptimSettings
+
+_BOOTSTRAPS = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """share: of the parent's parameters. steps x rows x row_size tokens train each arm."""
+
+    share: float = 0.5
+    steps: int = 500
+    rows: int = 8
+    row_size: int = 256
+    learning_rate: float = 1e-3
+    held_out_batches: int = 16
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """Held-out loss in nats a token, with a 95 % interval over batches of text."""
+
+    name: str
+    num_parameters: int
+    num_tokens: int
+    loss: float
+    low: float
+    high: float
+
+
+def compare(parent: HybridLM, training: Documents, held_out: Documents, settings: Settings, folder: Path) -> list[Arm]:
+    """All four arms, in order. parent is left as it is; the runs are kept in folder and go on from there.
+
+    Raises     InputError if no size, or no depth, fits the share
+    """
+    torch.manual_seed(settings.seed)
+    config = parent.config
+    budget = Budget(name=f"{settings.share:.0%}", cost=parameters, limit=settings.share * parameters(config))
+    judged = [_stream(held_out, settings).batch(step) for step in range(settings.held_out_batches)]
+    scored = [_stream(training, settings).batch(step) for step in range(4)]
+    importance = measure_importance(parent, scored)
+    sub = candidates(config, default_space(config), budget, depth_order=importance.depth_order)[0].sub
+    shallow = _depth_only(config, budget, importance.depth_order)
+    teacher = _copy(parent)
+
+    def nested(name: str, order: Callable[[HybridLM], None], small: SubConfig) -> Arm:
+        model = _copy(parent)
+        order(model)
+        subs = (SubConfig.whole(config), small)
+        loss = ElasticLoss(ElasticSettings(subs=subs, shares=(1.0, 2.0), seed=settings.seed), teacher)
+        tokens = _train(model, loss, training, settings, folder / name)
+        return _judged(name, NestedLM(model).extracted(small), judged, tokens)
+
+    def from_scratch() -> Arm:
+        model = HybridLM(sub.config, generator=torch.Generator().manual_seed(settings.seed))
+        tokens = _train(model, language_loss(), training, settings, folder / "scratch")
+        return _judged("scratch", model, judged, tokens)
+
+    shuffled = random_order(config, np.random.default_rng(settings.seed))
+    return [
+        nested("elastic", lambda model: permute(model, order_of(config, importance)), sub),
+        nested("random permutation", lambda model: permute(model, shuffled), sub),
+        nested("depth only", lambda model: None, shallow),
+        from_scratch(),
+    ]
+
+
+def _depth_only(config: HybridConfig, budget: Budget, depth_order: Sequence[int]) -> SubConfig:
+    for count in range(len(config.layers), 0, -1):
+        sub = sub_config(config, SubSizes(num_layers=count), depth_order=depth_order)
+        if budget.fits(sub.config):
+            return sub
+    raise InputError(f"[recipe] even one layer is above {budget.name}: embeddings are most of this model")
+
+
+def _train(model: HybridLM, loss: LossFunction, documents: Documents, settings: Settings, folder: Path) -> int:
+    """Mutates model. The tokens it saw."""
+    warmup = max(1, settings.steps // 50)
+    return train(
+        model, Optimizer.for_model(model, OptimSettings(learning_rate=settings.learning_rate)),
+        Cosine(warmup_steps=warmup, decay_steps=max(1, settings.steps - warmup)), _stream(documents, settings), loss,
+        folder=folder, settings=LoopSettings(log_every_steps=50),
+    ).num_tokens  # fmt: skip
+
+
+def _stream(documents: Documents, settings: Settings) -> MixedBatches:
+    return MixedBatches(
+        {"text": documents}, lambda _: {"text": 1.0}, rows=settings.rows, row_size=settings.row_size, seed=settings.seed
+    )
+
+
+def _copy(model: HybridLM) -> HybridLM:
+    copy = HybridLM(model.config)
+    copy.load_state_dict(model.state_dict())
+    return copy
+
+
+def _judged(name: str, model: HybridLM, judged: Sequence[Batch], num_tokens: int) -> Arm:
+    """Percentile bootstrap over batches, weighted by their targets."""
+    losses = np.array([held_out_loss(model, [batch]) for batch in judged])
+    weights = np.array([batch.num_targets for batch in judged])
+    picks = np.random.default_rng(0).integers(len(judged), size=(_BOOTSTRAPS, len(judged)))
+    resampled = (losses * weights)[picks].sum(axis=1) / weights[picks].sum(axis=1)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Arm(
+        name=name, num_parameters=model.config.num_parameters, num_tokens=num_tokens,
+        loss=float((losses * weights).sum() / weights.sum()), low=float(low), high=float(high),
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="recipes.elastic_baselines", description=__doc__)
+    parser.add_argument("--model", default="bundled", help="the parent: a file, a folder, or a fetched model")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help=".txt or .jsonl")
+    parser.add_argument("--folder", type=Path, required=True, help="where the runs live")
+    parser.add_argument("--steps", type=int, default=Settings().steps)
+    parser.add_argument("--share", type=float, default=Settings().share)
+    arguments = parser.parse_args()
+    checkpoint = open_checkpoint(resolve(arguments.model))
+    parent = HybridLM(checkpoint.config)
+    load_weights(parent, checkpoint.tensors("hf"))
+    corpus = read_corpus(arguments.data, tokenizer_of(checkpoint), parse_special=True)
+    training, held_out = split_held_out(corpus, 0.1)
+    settings = replace(Settings(), steps=arguments.steps, share=arguments.share)
+    arms = compare(parent, training, held_out, settings, arguments.folder)
+    for arm in arms:
+        print(f"{arm.name:<20} {arm.num_parameters:>10,} parameters  {arm.loss:.4f} [{arm.low:.4f}, {arm.high:.4f}]")
+    print(json.dumps({"settings": asdict(settings), "arms": [asdict(arm) for arm in arms]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,8 @@ from mambino.chat.persona import check_id, find_persona, list_personas
 from mambino.chat.toolbox import ToolBox
 from mambino.cli.opening import Opened, open_all, resident_memory
 from mambino.cli.options import chosen_model, debug_option, model_options, overrides, sampling_options
-from mambino.cli.personas import folders, tools_of
+from mambino.cli.persona import request_of
+from mambino.cli.personas import folders, open_persona, tools_of
 from mambino.cli.sampling import choose_sampling
 from mambino.cli.terminal import human_bytes, note
 from mambino.errors import InputError, Unsupported
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from mambino.server.service import Limits, Service
+
+Toolboxes = Callable[[str | None], ToolBox]  # by the id of a persona, or for none
 
 KEY_VARIABLE = "MAMBINO_API_KEY"
 
@@ -59,9 +62,10 @@ class ServeOptions:
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine without an API key.")
 @click.option("--allow-host", "allow_hosts", multiple=True, metavar="NAME", help="Another name of this server.")
 @click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="Another site's pages may call it.")
+@click.option("-p", "--persona", "personas", multiple=True, metavar="NAME", help="Read it at the start; repeatable.")
 @click.option("--tool", "tools", multiple=True, metavar="NAME", help="clock, calculator, notes or home, for the page.")
 @click.option("--no-page", is_flag=True, help="Only the APIs, no web page.")
-@click.option("--no-store", is_flag=True, help="Keep no conversation states on disk.")
+@click.option("--keep-state", is_flag=True, help="Keep what was read on disk, so that the next start need not read it.")
 @click.option("--self-test", "tests_itself", is_flag=True, help="First check that answers do not depend on neighbours.")
 @debug_option
 @click.pass_context
@@ -77,9 +81,10 @@ def command(
     insecure: bool,
     allow_hosts: tuple[str, ...],
     allow_origins: tuple[str, ...],
+    personas: tuple[str, ...],
     tools: tuple[str, ...],
     no_page: bool,
-    no_store: bool,
+    keep_state: bool,
     tests_itself: bool,
 ) -> None:
     """Serve a model: OpenAI's and Anthropic's APIs, and a web page to chat.
@@ -87,6 +92,7 @@ def command(
     \b
     mambino serve                                    the bundled model on http://127.0.0.1:8080
     mambino serve -m model.gguf --slots 8 --memory 6GiB
+    mambino serve --persona innkeeper --tool clock
     mambino serve --host 0.0.0.0 --api-key-file key.txt
 
     Routes: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/models, /tokenize, /detokenize,
@@ -110,12 +116,15 @@ def command(
 
     opened = open_all(chosen_model(ctx), slots=slots)
     limits = Limits(slots=slots, max_waiting=queue, max_body_bytes=max_body * 1_000_000)
-    service = _service(opened, limits, choose_sampling(opened.checkpoint, asked).params, has_store=not no_store)
+    service = _service(opened, limits, choose_sampling(opened.checkpoint, asked).params, keeps_state=keep_state)
     if tests_itself:
         _test(service)
+    toolboxes = _toolboxes(options.tools)
+    for name in personas:
+        _pin(opened, service, name, toolboxes)
     with listen(host, port) as sock:
         options = replace(options, port=sock.getsockname()[1])
-        app = _app(opened, service, options)
+        app = _app(opened, service, options, toolboxes)
         _greet(opened, service, options)
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("mambino.server").setLevel(logging.INFO)
@@ -159,7 +168,7 @@ def _require_extra() -> None:
         raise Unsupported(f"[serve] {error.name} is not installed: pip install 'mambino[server]'") from error
 
 
-def _service(opened: Opened, limits: "Limits", defaults: SamplingParams, *, has_store: bool) -> "Service":
+def _service(opened: Opened, limits: "Limits", defaults: SamplingParams, *, keeps_state: bool) -> "Service":
     from mambino.server.service import Service
     from mambino.server.worker import BatchingLM
 
@@ -168,7 +177,7 @@ def _service(opened: Opened, limits: "Limits", defaults: SamplingParams, *, has_
     return Service(
         name=opened.name,
         batching=batching,
-        answerer=shared.answerer(store=shared.store() if has_store else None),
+        answerer=shared.answerer(store=shared.store() if keeps_state else None),
         limits=limits,
         defaults=defaults,
     )
@@ -183,7 +192,17 @@ def _test(service: "Service") -> None:
     note("self-test passed: alone, among others and from a snapshot, the same answers")
 
 
-def _app(opened: Opened, service: "Service", options: ServeOptions) -> "ASGIApp":
+def _pin(opened: Opened, service: "Service", name: str, toolboxes: Toolboxes) -> None:
+    """Make a persona answer at once, for good: its packed state, or its text read now."""
+    answerer = service.answerer
+    pack = open_persona(name, service.batching, opened.fingerprint)
+    if pack.place is None or not answerer.cache.put(pack.place, pinned=True):
+        tools = toolboxes(pack.persona.id).schemas if answerer.knows_tools else ()
+        answerer.warm(request_of(pack.persona, tools))
+    note(f"{pack.persona.name} is ready")
+
+
+def _app(opened: Opened, service: "Service", options: ServeOptions, toolboxes: Toolboxes) -> "ASGIApp":
     from mambino.server.app import build_app
     from mambino.server.guard import Access
     from mambino.server.page_routes import Page
@@ -198,14 +217,14 @@ def _app(opened: Opened, service: "Service", options: ServeOptions) -> "ASGIApp"
     page = Page(
         sessions=SessionFolder(home() / "sessions"),
         personas=lambda: list_personas(folders()),
-        tools=_toolboxes(options.tools),
+        tools=toolboxes,
         resident=resident_memory,
         planned_nbytes=opened.plan.total,
     )
     return build_app(service, access, page if options.has_page else None)
 
 
-def _toolboxes(names: tuple[str, ...]) -> Callable[[str | None], ToolBox]:
+def _toolboxes(names: tuple[str, ...]) -> Toolboxes:
     """Those of names for everybody, and a persona's own; each is made once, so that what they remember lasts."""
     tools_of(names)  # an unknown name is said before anybody comes
 

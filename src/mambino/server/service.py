@@ -117,8 +117,9 @@ class Service:
     def close(self) -> None:
         """End what runs, keep where conversations stand if there is a store, and end the threads."""
         self.stop_all()
-        self.batching.close()  # ends settling too
-        self._idle.shutdown(wait=True, cancel_futures=True)
+        self._idle.shutdown(wait=False, cancel_futures=True)
+        self.answerer.stop_settling()
+        self.batching.close()
         self.answerer.persist()
 
     def check_room(self, tokens: int) -> None:

@@ -131,6 +131,15 @@ function requestBody() {
   return { ...body, ...thinkingFields() };
 }
 
+// wanted: null for as the model likes, true, false, or a number of tokens
+function chooseThinking(wanted) {
+  const value = { null: "auto", true: "on", false: "off" }[wanted] ?? String(wanted);
+  if (![...at("thinking").options].some((option) => option.value === value)) {
+    at("thinking").append(element("option", { value, textContent: `up to ${value} tokens` }));
+  }
+  at("thinking").value = value;
+}
+
 function thinkingFields() {
   if (!status.can_think) return {};
   const chosen = at("thinking").value;
@@ -300,6 +309,7 @@ function wireHeader() {
   at("persona").addEventListener("change", () => {
     conversation.persona = at("persona").value || null;
     conversation.system = null;
+    chooseThinking(persona()?.thinking ?? null);
     if (conversation.path().every((node) => node.role === "assistant")) newChat();
     else show();
   });

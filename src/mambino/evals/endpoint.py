@@ -120,6 +120,8 @@ def request_json(model: str, request: AnswerRequest) -> dict[str, object]:
         body |= _output_json(request.output)
     if request.thinking is not None:
         body["chat_template_kwargs"] = {"enable_thinking": bool(request.thinking)}
+        if not isinstance(request.thinking, bool):
+            body["thinking_budget"] = request.thinking
     return body
 
 
@@ -150,4 +152,4 @@ def _output_json(output: OutputFormat) -> dict[str, object]:
         case "regex":
             return {"guided_regex": output.source}
         case "lark":
-            return {"guided_grammar": output.source}
+            return {"guided_lark": output.source}

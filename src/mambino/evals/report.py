@@ -144,6 +144,6 @@ def _plot(results: Sequence[Results]) -> str:
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
     stream = io.StringIO()
-    figure.savefig(stream, format="svg")
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     drawing = stream.getvalue()
     return drawing[drawing.index("<svg") :]

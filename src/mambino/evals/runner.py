@@ -66,7 +66,7 @@ def run(
                 reason, dead = "", 0
             except FetchError as error:
                 answer, reason, dead = None, str(error), dead + 1
-                if dead == MAX_DEAD:
+                if dead == min(MAX_DEAD, len(task.samples)):
                     raise FetchError(
                         f"{error}; {done + 1 - dead} of {len(task.samples)} samples are done, and the same command "
                         "goes on from there"

@@ -32,4 +32,4 @@ def attempt(sample: Sample, player: Player) -> AnswerJson:
 
 def score(sample: Sample, answer: AnswerJson) -> Verdict:
     share = Share(part=float(best_option(answer) == 0))
-    return Verdict(shares={"accuracy": share, str(sample.data["field"]): share})
+    return Verdict(shares={"accuracy": share, str(sample.data["field"]).replace("/", "_"): share})

@@ -2,10 +2,12 @@
 
 import * as api from "/page/api.js";
 import { Answer } from "/page/answer.js";
+import { wireComposer } from "/page/composer.js";
 import { Conversation } from "/page/conversation.js";
 import { showContext, showSpeed, showStatus } from "/page/gauges.js";
 import { element } from "/page/markdown.js";
 import { messageItem, update } from "/page/messages.js";
+import { chooseThinking, samplingFields, thinkingFields, typedTools, wireKey, wireTheme } from "/page/settings.js";
 
 const at = (id) => document.getElementById(id);
 const log = at("log");
@@ -16,7 +18,6 @@ let conversation = new Conversation();
 let answer = null; // the running one
 let personas = [];
 let status = { context: 1, can_think: false, tools: [] };
-let attachments = [];
 
 // --- showing ---------------------------------------------------------------------------------------------------------
 
@@ -76,11 +77,13 @@ function announce(text) {
 
 // --- asking ----------------------------------------------------------------------------------------------------------
 
+// Whether there was something to ask, and nothing else is being answered.
 function ask(parent, text, files = []) {
-  if (answer || !text.trim()) return;
+  if (answer || !text.trim()) return false;
   const more = files.length ? { attachments: files } : {};
   const node = conversation.add(parent, { role: "user", content: text, ...more });
   reply(node.id);
+  return true;
 }
 
 // rounds: answers that were begun without a person, because this server ran what the model called
@@ -120,47 +123,13 @@ async function runCalls(asked, node) {
 const ownTools = () => persona()?.tools ?? status.tools;
 
 function requestBody() {
-  const sampling = { ...(persona()?.sampling ?? {}) };
-  if (at("temperature").value) sampling.temperature = Number(at("temperature").value);
-  if (at("max-tokens").value) sampling.max_tokens = Number(at("max-tokens").value);
+  const sampling = { ...persona()?.sampling, ...samplingFields() };
   const body = { ...sampling, messages: conversation.messages(conversation.system ?? persona()?.system) };
-  const typed = chosenTools();
+  const typed = typedTools();
   if (typed === null) return null;
   const tools = [...ownTools(), ...typed];
   if (tools.length) body.tools = tools.map((tool) => (tool.function ? tool : { type: "function", function: tool }));
-  return { ...body, ...thinkingFields() };
-}
-
-// wanted: null for as the model likes, true, false, or a number of tokens
-function chooseThinking(wanted) {
-  const value = { null: "auto", true: "on", false: "off" }[wanted] ?? String(wanted);
-  if (![...at("thinking").options].some((option) => option.value === value)) {
-    at("thinking").append(element("option", { value, textContent: `up to ${value} tokens` }));
-  }
-  at("thinking").value = value;
-}
-
-function thinkingFields() {
-  if (!status.can_think) return {};
-  const chosen = at("thinking").value;
-  if (chosen === "auto") return {};
-  if (chosen === "on" || chosen === "off") return { chat_template_kwargs: { enable_thinking: chosen === "on" } };
-  return { thinking_budget: Number(chosen) };
-}
-
-function chosenTools() {
-  const text = at("tools").value.trim();
-  at("tools-problem").textContent = "";
-  if (!text) return [];
-  try {
-    const tools = JSON.parse(text);
-    if (!Array.isArray(tools)) throw new Error("expected a list");
-    return tools;
-  } catch (problem) {
-    at("tools-problem").textContent = `Not a JSON list: ${problem.message}`;
-    at("settings").open = true;
-    return null;
-  }
+  return status.can_think ? { ...body, ...thinkingFields() } : body;
 }
 
 let view = null; // of the answer that is being written
@@ -250,57 +219,10 @@ async function refreshStatus() {
 
 // --- controls --------------------------------------------------------------------------------------------------------
 
-function wireComposer() {
-  const question = at("question");
-  const grow = () => {
-    question.rows = Math.min(12, question.value.split("\n").length);
-  };
-  question.addEventListener("input", grow);
-  question.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-      event.preventDefault();
-      at("composer").requestSubmit();
-    }
-  });
-  at("composer").addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (answer || !question.value.trim()) return;
-    const [text, files] = [question.value, attachments];
-    question.value = "";
-    attachments = [];
-    grow();
-    showAttachments();
-    ask(conversation.head, text, files);
-  });
+function wireControls() {
   at("stop").addEventListener("click", () => answer?.stop());
   at("answer-now").addEventListener("click", () => answer?.endThinking());
   document.addEventListener("keydown", (event) => event.key === "Escape" && answer?.stop());
-  at("attach").addEventListener("click", () => at("files").click());
-  at("files").addEventListener("change", attach);
-}
-
-async function attach() {
-  for (const file of at("files").files) {
-    if (file.size > 1_000_000) announce(`${file.name} is larger than 1 MB and was left out.`);
-    else attachments.push({ name: file.name.slice(0, 255), text: await file.text() });
-  }
-  at("files").value = "";
-  showAttachments();
-}
-
-function showAttachments() {
-  const items = attachments.map((file) => {
-    const remove = element("button", { type: "button", textContent: "✕", ariaLabel: `Remove ${file.name}` });
-    remove.addEventListener("click", () => {
-      attachments = attachments.filter((other) => other !== file);
-      showAttachments();
-    });
-    return element("li", {}, `${file.name} `, remove);
-  });
-  at("attachments").replaceChildren(...items);
-}
-
-function wireHeader() {
   at("new-chat").addEventListener("click", newChat);
   at("menu").addEventListener("click", () => {
     const isShown = at("sidebar").classList.toggle("shown");
@@ -318,36 +240,11 @@ function wireHeader() {
   });
 }
 
-function wireTheme() {
-  const root = document.documentElement;
-  const set = (theme) => {
-    root.dataset.theme = theme;
-    at("theme").textContent = theme === "dark" ? "Light" : "Dark";
-  };
-  const preferred = matchMedia("(prefers-color-scheme: dark)");
-  set(localStorage.getItem("mambino-theme") ?? (preferred.matches ? "dark" : "light"));
-  preferred.addEventListener("change", () => localStorage.getItem("mambino-theme") ?? set(preferred.matches ? "dark" : "light"));
-  at("theme").addEventListener("click", () => {
-    set(root.dataset.theme === "dark" ? "light" : "dark");
-    localStorage.setItem("mambino-theme", root.dataset.theme);
-  });
-}
-
-function wireKey() {
-  api.onKeyWanted(() => new Promise((resolve) => {
-    at("key-dialog").showModal();
-    at("key-ok").onclick = () => {
-      at("key-dialog").close();
-      resolve(at("key").value.trim());
-    };
-  }));
-}
-
 async function start() {
   wireTheme();
   wireKey();
-  wireHeader();
-  wireComposer();
+  wireControls();
+  wireComposer({ send: (text, files) => ask(conversation.head, text, files), say: announce });
   await refreshStatus();
   personas = await api.getPersonas();
   at("persona").replaceChildren(

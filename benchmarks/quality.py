@@ -33,6 +33,7 @@ from mambino.quant.mixes import plan_for_mix
 from mambino.quant.plan import sizes_by_kind
 
 PIECE = 384
+_LABELLED = ("mambino", "mambino, searched", "llama.cpp, imatrix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ def plot(points: list[dict], title: str, path: Path) -> None:
         line = sorted((p["nbytes"] / 1e6, p["kl"], p["name"]) for p in points if p["series"] == series)
         is_line = series == "mambino, searched"
         axes.plot([x for x, _, _ in line], [y for _, y, _ in line], "-o" if is_line else "o", label=series, alpha=0.8)
-        for x, y, name in line:
+        for x, y, name in line if series in _LABELLED else []:
             axes.annotate(name, (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
     axes.set(yscale="log", xlabel="file, MB", ylabel="KL to the source, nats", title=title)
     axes.grid(alpha=0.3, which="both")
@@ -197,7 +198,7 @@ def main() -> None:
     quantize(dithered(given) if options.dither else given, path, plan_for_mix("f16", shapes_of(given)))
     source, judge = open_checkpoint(path), Judge(path, measuring, options.threads)
     split = CalibrationText(calibrating=calibrating, measuring=searching, digest=str(path.stat().st_size))
-    importance = measured_importance(source, split)
+    importance = measured_importance(source, split, options.threads)
     points = [judge.point("source", "F16", path)]
     if options.peer:
         points += peer_points(path, judge, importance, options.work, extent, options.peer)

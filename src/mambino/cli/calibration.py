@@ -64,7 +64,7 @@ def read_text(checkpoint: Checkpoint, path: Path, max_tokens: int) -> Calibratio
     )
 
 
-def measured_importance(checkpoint: Checkpoint, text: CalibrationText) -> dict[str, Float32Array]:
+def measured_importance(checkpoint: Checkpoint, text: CalibrationText, threads: int) -> dict[str, Float32Array]:
     """Mean squared inputs of every matrix over the text, by the PyTorch model (bfloat16 where memory is short).
 
     Raises     Unsupported without PyTorch
@@ -76,7 +76,7 @@ def measured_importance(checkpoint: Checkpoint, text: CalibrationText) -> dict[s
         raise Unsupported("[quantize] --calibrate needs PyTorch: pip install 'mambino[torch]'") from error
     memory = available_memory()
     is_tight = memory is not None and 5 * checkpoint.config.num_parameters > memory
-    model = model_of(checkpoint, backend="torch", dtype="bfloat16" if is_tight else "float32")
+    model = model_of(checkpoint, backend="torch", dtype="bfloat16" if is_tight else "float32", threads=threads)
     assert isinstance(model, TorchLM)
     with progress_bar() as report:
         return column_importance(

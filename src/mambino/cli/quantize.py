@@ -108,7 +108,7 @@ def command(
     max_nbytes = None if size is None else parse_size(size)
     checkpoint = open_checkpoint(resolve(source))
     text = None if text_file is None else read_text(checkpoint, text_file, calibrate_tokens)
-    importance = _importance(checkpoint, importance_file, text, save_importance)
+    importance = _importance(checkpoint, importance_file, text, save_importance, threads)
     if max_nbytes is not None and text is not None:
         notes = notes or (destination and destination.with_name(destination.name + ".search.json"))
         result = _searched(checkpoint, max_nbytes, text, importance, notes, threads)
@@ -134,14 +134,14 @@ def parse_size(text: str) -> int:
 
 
 def _importance(
-    checkpoint: Checkpoint, file: Path | None, text: CalibrationText | None, save_to: Path | None
+    checkpoint: Checkpoint, file: Path | None, text: CalibrationText | None, save_to: Path | None, threads: int
 ) -> Importance | None:
     """Read from file, or measured on text and kept in save_to, or none."""
     if file is not None:
         return read_imatrix(file, checkpoint.config)
     if text is None:
         return None
-    importance = measured_importance(checkpoint, text)
+    importance = measured_importance(checkpoint, text, threads)
     if save_to is not None:
         write_imatrix(save_to, importance, {"source": checkpoint.path.name, "text": text.digest})
     return importance

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mambino.errors import InputError
 from mambino.formats.tensor import Tensor
@@ -40,7 +41,7 @@ def retyped(
     step = max(1, _VALUES_PER_PIECE // tensor.cols)
 
     def fill(start: int) -> int:
-        piece = rows_of(tensor, start, min(start + step, tensor.rows))
+        piece = rows_of(tensor, slice(start, start + step))
         raw[start : start + step] = encode(quant_type, piece, importance)
         return piece.size
 
@@ -54,10 +55,9 @@ def retyped(
     return Tensor(name=tensor.name, type=quant_type, shape=tensor.shape, data=raw.reshape(-1))
 
 
-def rows_of(tensor: Tensor, start: int, stop: int) -> Float32Array:
-    """Rows [start, stop) decoded and scaled: (stop - start, cols)."""
-    scale = tensor.scale
+def rows_of(tensor: Tensor, which: slice | NDArray[np.intp]) -> Float32Array:
+    """Some rows decoded and scaled: (number of rows, cols)."""
+    raw, scale = tensor.raw_rows[which], tensor.scale
     if scale is not None and scale.size > 1:
-        scale = scale.reshape(-1)[start:stop]
-    data = tensor.raw_rows[start:stop].reshape(-1)
-    return replace(tensor, shape=(stop - start, tensor.cols), data=data, scale=scale).to_float32()
+        scale = scale.reshape(-1)[which]
+    return replace(tensor, shape=(len(raw), tensor.cols), data=raw.reshape(-1), scale=scale).to_float32()

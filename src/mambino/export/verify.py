@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mambino.errors import FormatError
 from mambino.export.retype import rows_of
@@ -50,15 +51,14 @@ def verify(
 
 
 def _error_of(own: str, source: Tensor, written: Tensor, importance: Float32Array | None) -> TensorError:
-    weights = np.ones(source.cols, np.float64) if importance is None else importance.astype(np.float64)
-    squares, energy = np.zeros(source.cols), np.zeros(source.cols)
     count = min(source.rows, max(1, _SAMPLED_VALUES // source.cols))
-    for row in np.linspace(0, source.rows - 1, count).astype(int).tolist():
-        values = rows_of(source, row, row + 1)[0].astype(np.float64)
-        squares += (rows_of(written, row, row + 1)[0] - values) ** 2
-        energy += values**2
+    sampled = np.linspace(0, source.rows - 1, count).astype(np.intp)
+    values = rows_of(source, sampled)
+    energy = (values.astype(np.float64) ** 2).sum(axis=0)
+    squares = ((rows_of(written, sampled) - values).astype(np.float64) ** 2).sum(axis=0)
+    weights = np.ones(source.cols) if importance is None else importance.astype(np.float64)
     return TensorError(own=own, plain=_ratio(squares, energy), weighted=_ratio(weights * squares, weights * energy))
 
 
-def _ratio(squares: np.ndarray, energy: np.ndarray) -> float:
+def _ratio(squares: NDArray[np.float64], energy: NDArray[np.float64]) -> float:
     return float(np.sqrt(squares.sum() / energy.sum())) if energy.any() else 0.0

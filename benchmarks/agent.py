@@ -57,8 +57,8 @@ class ForcedLM:
 
     def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
         logits = self._model.extend(state, tokens)
-        if self.script and tokens.tolist() == self.script[:1]:
-            del self.script[0]
+        if tokens.tolist() == self.script[: len(tokens)]:  # one token, or several that a constraint forced as well
+            del self.script[: len(tokens)]
         if self.script:
             logits[self.script[0]] += FORCE
         return logits

@@ -1,6 +1,7 @@
 """Answers from what was absorbed before: shared, stored, settled, explained; and never another text for it."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,49 @@ def test_ids_are_completed_without_a_template_and_gone_on_from() -> None:
     fresh = run(noise_answerer().complete([*prompt, *ids(first)], params))
     assert ids(following) == ids(fresh)
     assert answerer.count_tokens(request(user("hi"))) > 3
+
+
+TOOL = {"name": "add", "description": "Add one.", "parameters": {"type": "object", "properties": {"n": {}}}}
+REWRITING = """{%- for m in messages -%}
+<|im_start|>{{ m.role + '\n' }}
+{%- if m.role == 'assistant' and m.reasoning_content and (loop.index0 > ns.last if ns else true) -%}
+<think>{{ '\n' + m.reasoning_content + '\n' }}</think>{{ '\n' }}
+{%- endif -%}
+{{ m.content }}{% for call in m.tool_calls or [] %}
+<tool_call>
+<function={{ call.function.name }}>
+{% for name, value in call.function.arguments.items() %}<parameter={{ name }}>
+{{ value | string | title }}
+</parameter>
+{% endfor %}</function>
+</tool_call>
+{% endfor %}<|im_end|>{{ '\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+<|im_start|>assistant{{ '\n' }}{% if enable_thinking %}<think>{{ '\n' }}{% endif %}
+{%- endif -%}{#- tools -#}"""
+
+
+def test_a_call_that_the_template_rewrites_goes_on_as_it_was_said() -> None:
+    tokenizer = tiny_tokenizer(REWRITING)
+    written = (
+        "add it</think>\n<tool_call>\n<function=add>\n<parameter=n>\ntrue\n</parameter>\n</function>\n</tool_call>"
+    )
+    model = ReplyLM(tokenizer, [written, "done</think>\nall done"])
+    answerer = Answerer(model, tokenizer, context=4000)
+    params = SamplingParams(temperature=0.0, max_tokens=200)
+    asked = AnswerRequest(messages=(SYSTEM, user("go")), params=params, tools=(TOOL,), thinking=True)
+    message = run(answerer.answer(asked)).message
+    assert message is not None
+    assert message.tool_calls
+    told = Message(role="tool", content="2", tool_call_id=message.tool_calls[0].id)
+    for returned in (message, replace(message, reasoning=None)):  # most clients drop the reasoning
+        following = replace(asked, messages=(*asked.messages, returned, told))
+        assert "\ntrue\n" in answerer.render(following)
+        assert "\nTrue\n" not in answerer.render(following)
+        with answerer.answer(following) as answer:
+            new = "<|im_end|>\n<|im_start|>tool\n2<|im_end|>\n<|im_start|>assistant\n<think>\n"
+            unread = answer.turn.prompt_tokens - answer.turn.reused_tokens
+            assert unread == len(tokenizer.encode(new, parse_special=True))
+    changed = replace(message, content="something else")
+    assert "\nTrue\n" in answerer.render(replace(asked, messages=(*asked.messages, changed, told)))

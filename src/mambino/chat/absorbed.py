@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mambino.chat.divergence import drops_thinking
 from mambino.chat.spelling import Spelling
 from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
 from mambino.generation.state_store import StateStore
@@ -46,8 +47,12 @@ class AbsorbedText:
         return self._is_known() and len(text) > len(self.text) and text.startswith(self.text)
 
     def is_same_conversation(self, text: str) -> bool:
-        """Whether text passes the last mark: what came after it here was rewritten, and nobody will come back to it."""
-        return self._marked > 0 and common_length(self.text, text) >= self._marked
+        """Whether text is this conversation rewritten: what comes after they part here, nobody will come back to.
+
+        It passes the last mark, or parts where old thinking was dropped.
+        """
+        place = common_length(self.text, text)
+        return 0 < self._marked <= place or drops_thinking(self.text, text, place)
 
     def seek(self, text: str, spelling: Spelling) -> str:
         """Move to the furthest reachable proper beginning of text, and return the rest, which is never empty.

@@ -51,6 +51,7 @@ class Plan:
 
     pieces    the parts of the prompt yet to absorb, each worth a mark but the last, which generation absorbs
     give_back called once, when the slot is free again
+    remember  called with a message and the text that it was generated as, if it ended by itself
     note      says why not more was remembered; asked at most once
     """
 
@@ -64,6 +65,7 @@ class Plan:
     constraint: Constraint | None
     end_thinking: Callable[[], None] | None
     give_back: Callable[[], None]
+    remember: Callable[[Message, str], None] | None
     note: Callable[[], str]
     on_progress: Progress | None
 
@@ -181,6 +183,13 @@ class Answer(Iterator[AnswerEvent]):
             generation.close()
             plan.slot.note_generated(generation.absorbed, plan.spelling)
             self._parts += parser.finish()
+            self._remember(generation.completion)
+
+    def _remember(self, completion: Sequence[int]) -> None:
+        message = self.message
+        ended_itself = bool(self.turn.tokens) and isinstance(self.turn.tokens[-1].stop, int)
+        if self._plan.remember is not None and message is not None and ended_itself:
+            self._plan.remember(message, self._plan.spelling.decode(completion[:-1]))
 
     def _take(self, events: Sequence[AnswerEvent]) -> Sequence[AnswerEvent]:
         self._parts += events

@@ -8,6 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 from mambino.chat.absorbed import CHUNK_TOKENS, AbsorbedText
@@ -111,6 +112,7 @@ class Answerer:
                 constraint=steering,
                 end_thinking=steering.end_now,
                 give_back=lambda: self._slots.give_back(slot),
+                remember=partial(self._renderer.spoken.remember, text, len(request.messages)),
                 note=note,
                 on_progress=on_prompt_progress,
             )
@@ -148,6 +150,7 @@ class Answerer:
                 constraint=constraint,
                 end_thinking=None,
                 give_back=lambda: self._slots.give_back(slot),
+                remember=None,
                 note=lambda: "",
                 on_progress=on_prompt_progress,
             )
@@ -184,10 +187,13 @@ class Answerer:
     def settle(self, request: AnswerRequest, message: Message) -> None:
         """In idle time: absorb the history as the next turn will render it; message is the answer to request.
 
-        Gives way to any answer within SETTLE_CHUNK tokens. Does nothing if the conversation is not here any more.
+        Gives way to any answer within SETTLE_CHUNK tokens. Does nothing if the conversation is not here any more, or
+        goes on with tool results.
         """
+        if message.tool_calls:
+            return
         text = self._renderer.stable(replace(request, messages=(*request.messages, message)))
-        slot = self._slots.take_settled(text) if text else None
+        slot = self._slots.take_to_settle(self.render(request)) if text else None
         if slot is None:
             return
 

@@ -23,14 +23,14 @@ def explain(old: str, new: str, messages: Sequence[Message], ends: Sequence[int]
     index = next((number for number, end in enumerate(ends) if end > place), None)
     if index is None:
         return f"diverged at token {tokens}: what follows the last message was rendered otherwise"
-    if _drops_thinking(old, new, place):
+    if drops_thinking(old, new, place):
         turn = sum(message.role == "user" for message in messages[:index])
         return f"diverged at token {tokens}: the template dropped the thinking of turn {turn}"
     return f"diverged at token {tokens}: message {index + 1} ({messages[index].role}) is not what it was"
 
 
-def _drops_thinking(old: str, new: str, place: int) -> bool:
-    """Whether old goes on with reasoning at place, and new without."""
+def drops_thinking(old: str, new: str, place: int) -> bool:
+    """Whether old goes on with reasoning at place, where they part, and new without."""
     before = old[:place]
     is_inside = before.rfind(OPEN) > before.rfind(CLOSE)
     opens = old[place:].lstrip().startswith(OPEN) or (OPEN in old[max(0, place - len(OPEN)) : place + len(OPEN)])

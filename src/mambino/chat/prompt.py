@@ -79,6 +79,11 @@ class PromptEncoder:
         """Where the last control token of rendered text ends: whatever follows, the ids before it stay the same."""
         return max((match.end() for match in self._control.finditer(guarded)), default=0)
 
+    def turn_end(self, guarded: str) -> str:
+        """What ends a rendered turn: from its last control token on; "" without one."""
+        last = max((match.start() for match in self._control.finditer(guarded)), default=len(guarded))
+        return guarded[last:]
+
     def first_control(self, guarded: str) -> int:
         """Where the first control token of rendered text begins; its length without any."""
         match = self._control.search(guarded)

@@ -11,6 +11,7 @@ from functools import cached_property
 from mambino.chat.messages import Message
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.request import AnswerRequest
+from mambino.chat.spoken import Spoken
 from mambino.chat.thinking import ThinkingTags, thinking_tags_of
 from mambino.chat.wire.detect import wire_format_of
 from mambino.chat.wire.format import WireFormat
@@ -29,6 +30,7 @@ class Renderer:
         self._tokenizer = tokenizer
         self._template = template
         self._now = datetime.now()
+        self.spoken = Spoken()
 
     @cached_property
     def prompt(self) -> PromptEncoder:
@@ -46,21 +48,23 @@ class Renderer:
         return thinking_tags_of(self.prompt.template)
 
     def render(self, request: AnswerRequest, *, add_generation_prompt: bool = True) -> str:
-        """The prompt of request as guarded text (PromptEncoder).
+        """The prompt of request as guarded text (PromptEncoder), with answers as the model gave them (spoken).
 
         With tool_choice "none" the tools are still told of, so that the prompt stays what it was.
 
         Raises     TemplateError if the template refuses the messages; InputError if it has no thinking switch to set
         """
-        switch = None if request.thinking is None else bool(request.thinking)
-        self.prompt.template.check_thinking(switch)
-        return self.prompt.render(
-            request.messages,
-            tools=request.tools,
-            add_generation_prompt=add_generation_prompt,
-            enable_thinking=switch,
-            now=self._now,
-        )
+        messages = self.spoken.with_reasoning(request.messages)
+        text = self._rendered(request, messages, add_generation_prompt)
+
+        def end_of(index: int) -> int:
+            try:
+                beginning = self._rendered(request, messages[: index + 1], False)
+            except TemplateError:
+                return -1
+            return len(beginning) if text.startswith(beginning) else -1
+
+        return self.spoken.restored(text, messages, end_of, self.prompt.turn_end)
 
     def marks(self, text: str, request: AnswerRequest) -> list[int]:
         """Where the rendered text is worth a snapshot: after the system message and the tools, after the question."""
@@ -93,6 +97,18 @@ class Renderer:
         )
         common = one[: common_length(one, other)]
         return common[: self.prompt.last_control(common)]
+
+    def _rendered(self, request: AnswerRequest, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+        """As the template has it."""
+        switch = None if request.thinking is None else bool(request.thinking)
+        self.prompt.template.check_thinking(switch)
+        return self.prompt.render(
+            messages,
+            tools=request.tools,
+            add_generation_prompt=add_generation_prompt,
+            enable_thinking=switch,
+            now=self._now,
+        )
 
     def _beginning(self, request: AnswerRequest, messages: Sequence[Message]) -> str:
         return self.render(replace(request, messages=tuple(messages)), add_generation_prompt=False)

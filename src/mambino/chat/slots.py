@@ -40,11 +40,11 @@ class Slots:
             self._idle.remove(slot)
             return slot
 
-    def take_settled(self, text: str) -> AbsorbedText | None:
-        """The idle state whose conversation text is, to be given back by give_back soon; None without one."""
+    def take_to_settle(self, prompt: str) -> AbsorbedText | None:
+        """The idle state that has answered prompt, to be given back soon; None if it has gone on to something else."""
         with self._changed:
-            slot = self._nearest(text)
-            if slot is None or not (slot.leads_to(text) or slot.is_same_conversation(text)):
+            slot = next((slot for slot in reversed(self._idle) if slot.text.startswith(prompt)), None)
+            if slot is None:
                 return None
             self._idle.remove(slot)
             self._settling.add(id(slot))

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -94,6 +95,30 @@ def test_a_longer_choice_may_go_on() -> None:
 def test_a_bad_grammar_is_refused_with_its_reason(symbol: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         constraint(symbol)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: inline_json({"enum": ["x" * 100 + str(index) for index in range(3000)]}), "characters"),
+        (lambda: inline_json({"not JSON": b""}), "no JSON"),
+        (lambda: inline_json(nested(5000)), "no JSON"),
+        (lambda: inline_json(nested(200)), "recursion"),
+        (lambda: "(" * 5000 + '"a"' + ")" * 5000, "nested"),
+        (lambda: inline_regex("(" * 5000 + "a" + ")" * 5000), "regex"),
+    ],
+    ids=["large", "bytes", "very deep schema", "deep schema", "deep grammar", "deep pattern"],
+)
+def test_hostile_grammars_are_refused_quickly(make: Callable[[], str], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        constraint(make())
+
+
+def nested(depth: int) -> dict[str, object]:
+    schema: dict[str, object] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
 
 
 def test_lenient_schemas_pass_over_what_a_grammar_cannot_say() -> None:

@@ -19,6 +19,7 @@ from mambino.errors import InputError
 from mambino.generation.lark import Grammar
 from mambino.tokenizer.tokenizer import Tokenizer
 
+MAX_SOURCE_CHARS = 200_000  # compiling more takes many seconds
 _COMPILED = 64  # grammars kept ready
 _SILENT = 0
 
@@ -43,6 +44,10 @@ class GrammarCompiler:
         return GrammarConstraint(self._ready(grammar.source()).deep_copy(), self._vocab_size, self._end_token)
 
     def _compile(self, source: str) -> llguidance.LLMatcher:
+        if len(source) > MAX_SOURCE_CHARS:
+            raise InputError(
+                f"[grammar] the schemas have {len(source)} characters; at most {MAX_SOURCE_CHARS} are supported"
+            )
         matcher = llguidance.LLMatcher(self._vocabulary, source, log_level=_SILENT)
         if matcher.is_error():
             raise InputError(f"[grammar] {_reason(matcher)}; change the schema or pattern")

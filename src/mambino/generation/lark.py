@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mambino.errors import InputError
+
 # One way to write each value: a model cannot fill an answer with white space, and more tokens are forced.
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
@@ -37,8 +39,15 @@ def choice(texts: Sequence[str]) -> str:
 
 
 def inline_json(schema: Mapping[str, object], *, is_lenient: bool = False) -> str:
-    """A symbol for JSON that matches schema. Lenient passes over keywords that a grammar cannot express."""
-    return "%json " + json.dumps({**schema, "x-guidance": {**_LAYOUT, "lenient": is_lenient}}, ensure_ascii=False)
+    """A symbol for JSON that matches schema. Lenient passes over keywords that a grammar cannot express.
+
+    Raises     InputError for what is no JSON: nested too deeply, or values of other types
+    """
+    try:
+        text = json.dumps({**schema, "x-guidance": {**_LAYOUT, "lenient": is_lenient}}, ensure_ascii=False)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise InputError(f"[grammar] the schema is no JSON that can be written: {error}") from error
+    return f"%json {text}"
 
 
 def inline_regex(pattern: str) -> str:

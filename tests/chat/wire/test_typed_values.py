@@ -65,3 +65,9 @@ def test_references_reach_the_definitions_of_the_tool() -> None:
 
 def test_a_reference_to_itself_ends() -> None:
     assert not is_text({"$defs": {"t": {"$ref": "#/$defs/t"}}, "$ref": "#/$defs/t"})
+
+
+def test_a_schema_of_many_references_to_itself_ends_soon() -> None:
+    many: Schema = {"$defs": {"t": {"anyOf": [{"$ref": "#/$defs/t"}] * 100}}, "$ref": "#/$defs/t"}
+    assert not is_text(many)
+    assert restored("3", many) == "3"

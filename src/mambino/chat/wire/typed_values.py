@@ -5,12 +5,14 @@ Knows schemas only. Start at restored.
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NoReturn
 
 from mambino.chat.wire.format import Schema
 
 _PYTHON_SPELLINGS = {"True": True, "False": False, "None": None}
 _MAX_DEPTH = 8  # of references and alternatives
+_MAX_ALTERNATIVES = 1000  # looked at in all: schemas may refer to themselves
 
 
 def property_schemas(parameters: Schema) -> dict[str, Schema]:
@@ -76,7 +78,7 @@ def _type_of(value: object) -> str:
 
 def _types(schema: Schema) -> frozenset[str]:
     """Types that schema allows; empty if it does not say."""
-    found = set(_allowed(schema, schema, _MAX_DEPTH))
+    found = set(islice(_allowed(schema, schema, _MAX_DEPTH), _MAX_ALTERNATIVES))
     return frozenset() if "" in found else frozenset(found)
 
 

@@ -37,6 +37,13 @@ Isa isa_named(const std::string& name) {
     throw Error(concat("[engine] unknown instruction set ", name, "; expected best, reference, avx2 or avx512"));
 }
 
+KvType kv_named(const std::string& name) {
+    if (name == "f32") return KvType::kFloat32;
+    if (name == "f16") return KvType::kFloat16;
+    if (name == "q8") return KvType::kQ8;
+    throw Error(concat("[engine] unknown type of keys and values ", name, "; expected f32, f16 or q8"));
+}
+
 Matrix make_matrix(const std::string& type, int64_t rows, int64_t cols, const Bytes& data) {
     const Matrix matrix{dtype_named(type), rows, cols, data.data()};
     const DTypeInfo& info = dtype_info(matrix.type);
@@ -144,6 +151,7 @@ nb::dict kernel_names(const std::string& isa) {
     names["conv_silu"] = isa_name(table.conv_silu.isa);
     names["ssm_scan"] = isa_name(table.ssm_scan.isa);
     names["attention"] = isa_name(table.attention.isa);
+    names["attention.q8"] = isa_name(table.attention_q8.isa);
     return names;
 }
 
@@ -199,9 +207,9 @@ NB_MODULE(_native, module) {
         .def("restore", &SequenceState::restore, "snapshot"_a, nb::call_guard<nb::gil_scoped_release>());
 
     nb::class_<Engine>(module, "Engine")
-        .def("__init__", [](Engine* self, const Weights& weights, const std::string& isa, int threads, bool float_activations) {
-            new (self) Engine(weights, isa_named(isa), threads, float_activations);
-        }, "weights"_a, "isa"_a, "threads"_a, "float_activations"_a)
+        .def("__init__", [](Engine* self, const Weights& weights, const std::string& isa, int threads, bool float_activations, const std::string& kv) {
+            new (self) Engine(weights, isa_named(isa), threads, float_activations, kv_named(kv));
+        }, "weights"_a, "isa"_a, "threads"_a, "float_activations"_a, "kv"_a)
         .def_prop_ro("threads", &Engine::num_threads)
         .def("new_state", &Engine::new_state, "max_tokens"_a)
         .def("piece_bytes", piece_bytes, "snapshot"_a)

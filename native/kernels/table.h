@@ -42,6 +42,19 @@ struct Activations {
 using MatmulKernel = void (*)(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y,
                               int64_t y_stride, uint8_t* scratch);
 
+constexpr int64_t kKeyBlock = 16;  // tokens a block of cached keys
+constexpr int64_t kKvGroup = 32;   // values that share a scale in a q8 cache
+
+// How keys and values are stored. q8: int8 codes, and behind those of a head a float16 scale per kKvGroup of its values: a head
+// of a block of keys is codes [head_dim][kKeyBlock], scales [groups][kKeyBlock]; of a value codes [head_dim], scales [groups].
+enum class KvType { kFloat32, kFloat16, kQ8 };
+
+constexpr int64_t kv_groups(int64_t head_dim) { return (head_dim + kKvGroup - 1) / kKvGroup; }
+// Bytes of one head's key or value of one token.
+constexpr int64_t kv_head_nbytes(KvType type, int64_t head_dim) {
+    return type == KvType::kQ8 ? head_dim + 2 * kv_groups(head_dim) : head_dim * (type == KvType::kFloat16 ? 2 : 4);
+}
+
 template <class Element>
 using AttentionKernel = void (*)(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride,
                                  const Element* values, int64_t value_stride, int64_t position, int64_t tokens, int64_t group,
@@ -107,16 +120,16 @@ struct KernelTable {
     // already stored. q: [T][q_stride], group * head_dim values each (the query heads of this kv head are adjacent); out the
     // same with out_stride. keys: blocks of kKeyBlock tokens, element e of key k at
     // keys[k / kKeyBlock * key_block_stride + e * kKeyBlock + k % kKeyBlock]; values: [context][value_stride].
-    // T * group <= kAttentionQueries; scratch: attention_scratch_floats(head_dim). The cache is float16 or float32.
+    // T * group <= kAttentionQueries; scratch: attention_scratch_floats(head_dim). The cache is float16, float32, or q8: see KvType.
     Entry<AttentionKernel<uint16_t>> attention;
     Entry<AttentionKernel<float>> attention_float;
+    Entry<AttentionKernel<int8_t>> attention_q8;
     // out[k] = float16 of x[k], round to nearest even.
     Entry<void (*)(const float* x, int64_t count, uint16_t* out)> to_float16;
     // Rotate adjacent pairs (2i, 2i+1) of each head in place by position * theta^(-2i / head_dim); cosine, sine: head_dim / 2.
     Entry<void (*)(float* x, int64_t heads, int64_t head_dim, const float* cosine, const float* sine)> rope_pairs;
 };
 
-constexpr int64_t kKeyBlock = 16;           // tokens a block of cached keys
 constexpr int64_t kAttentionQueries = 128;  // token x head pairs of one attention call
 size_t attention_scratch_floats(int64_t head_dim);
 

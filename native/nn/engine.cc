@@ -1,8 +1,6 @@
 #include "nn/engine.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "base/check.h"
 
@@ -26,22 +24,11 @@ Widths widths_of(const Layer& layer) {
     return {m.up.rows, m.gated ? m.up.rows : 0, m.up.rows};
 }
 
-// Scatter one key, all heads, into its lane of the blocked cache.
-template <class Element>
-void store_key(const Element* key, int64_t position, LayerState& slot) {
-    const int64_t kv_size = slot.kv_heads * slot.head_dim;
-    Element* block = slot.keys_as<Element>() + position / kKeyBlock * slot.key_block_stride() + position % kKeyBlock;
-    for (int64_t e = 0; e < kv_size; ++e) block[e * kKeyBlock] = key[e];
-}
-
-void convert(const KernelTable& kernels, const float* x, int64_t count, uint16_t* out) { kernels.to_float16.run(x, count, out); }
-void convert(const KernelTable&, const float* x, int64_t count, float* out) { std::copy_n(x, count, out); }
-
 }  // namespace
 
-Engine::Engine(Weights weights, Isa isa, int num_threads, bool float_activations)
+Engine::Engine(Weights weights, Isa isa, int num_threads, bool float_activations, KvType kv)
     : weights_(std::move(weights)), kernels_(kernel_table(isa)), pool_(num_threads), float_activations_(float_activations),
-      state_shape_(weights_, float_activations ? 4 : 2) {
+      state_shape_(weights_, kv) {
     weights_.check_shapes();
     widest_input_ = weights_.hidden;
     for (const Layer& layer : weights_.layers) {
@@ -153,20 +140,6 @@ void Engine::add_to_residual(int64_t rows) {
     kernels_.add.run(residual_.data(), mixed_.data(), rows * weights_.hidden);
 }
 
-template <class Prepare>
-Activations Engine::input(const float* values, int64_t rows, int64_t cols, const Prepare& prepare) {
-    const bool quantize = !float_activations_ && cols % 32 == 0;
-    pool_.parallel_for(rows, std::max<int64_t>(1, rows / (4 * pool_.num_threads())), [&](int, int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-            prepare(row);
-            if (quantize)
-                kernels_.quantize_q8.run(values + row * cols, cols, input_.q8.data() + row * cols,
-                                         input_.scale.data() + row * (cols / 32), input_.sum16.data() + row * (cols / 16));
-        }
-    });
-    return {rows, cols, values, cols, input_.q8.data(), input_.scale.data(), input_.sum16.data()};
-}
-
 Activations Engine::normed_input(const float* weight, int64_t rows) {
     const int64_t hidden = weights_.hidden;
     return input(normed_.data(), rows, hidden, [&](int64_t row) {
@@ -270,67 +243,6 @@ void Engine::scan(const MambaLayer& m, const Recurrence& r, int64_t count, float
             }
             kernels_.ssm_scan.run(r.xbc + h * m.head_dim, r.stride, r.delta + h, m.heads, m.a[h], m.d[h], b, b + m.groups * m.state_size,
                                   r.stride, count, m.head_dim, m.state_size, state, r.y + h * m.head_dim, r.y_stride);
-        }
-    });
-}
-
-void Engine::mix(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows) {
-    const int64_t stride = m.query_size() + 2 * m.kv_size();
-    const Activations x = normed_input(weights_.layers[layer].norm, rows);
-    matmul(m.q, x, projected_.data(), stride);
-    matmul(m.k, x, projected_.data() + m.query_size(), stride);
-    matmul(m.v, x, projected_.data() + m.query_size() + m.kv_size(), stride);
-    if (m.rope_theta > 0) rotate(m, segments);
-    for (const Segment& segment : segments) {
-        LayerState& slot = segment.state->layer(layer);
-        if (float_activations_) attend<float>(m, slot, segment, kernels_.attention_float.run);
-        else attend<uint16_t>(m, slot, segment, kernels_.attention.run);
-    }
-    const Activations attended = input(inner_.data(), rows, m.query_size(), [](int64_t) {});
-    matmul(m.out, attended, mixed_.data(), weights_.hidden);
-}
-
-void Engine::rotate(const AttentionLayer& m, std::span<const Segment> segments) {
-    const int64_t half = m.head_dim / 2, stride = m.query_size() + 2 * m.kv_size();
-    for (const Segment& segment : segments) {
-        pool_.parallel_for(segment.count, 16, [&](int, int64_t begin, int64_t end) {
-            for (int64_t t = begin; t < end; ++t) {
-                float *cosine = delta_.data() + (segment.begin + t) * m.head_dim, *sine = cosine + half;
-                for (int64_t i = 0; i < half; ++i) {
-                    const double angle = static_cast<double>(segment.state->position() + t) *
-                                         std::pow(static_cast<double>(m.rope_theta), -2.0 * static_cast<double>(i) / m.head_dim);
-                    cosine[i] = static_cast<float>(std::cos(angle)), sine[i] = static_cast<float>(std::sin(angle));
-                }
-                float* row = projected_.data() + (segment.begin + t) * stride;
-                kernels_.rope_pairs.run(row, m.heads + m.kv_heads, m.head_dim, cosine, sine);
-            }
-        });
-    }
-}
-
-template <class Element>
-void Engine::attend(const AttentionLayer& m, LayerState& slot, const Segment& segment, AttentionKernel<Element> kernel) {
-    const int64_t stride = m.query_size() + 2 * m.kv_size(), group = m.heads / m.kv_heads, position = segment.state->position();
-    const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m.head_dim)));
-    for (int64_t t = 0; t < segment.count; ++t) {
-        const float* key = projected_.data() + (segment.begin + t) * stride + m.query_size();
-        Element* value_row = slot.values_as<Element>() + (position + t) * slot.value_stride();
-        convert(kernels_, key, m.kv_size(), value_row);  // the value's place serves as scratch for the key
-        store_key(value_row, position + t, slot);
-        convert(kernels_, key + m.kv_size(), m.kv_size(), value_row);
-    }
-    const int64_t chunk = std::max<int64_t>(1, kAttentionQueries / group), chunks = (segment.count + chunk - 1) / chunk;
-    pool_.parallel_for(chunks * m.kv_heads, 1, [&](int thread, int64_t begin, int64_t end) {
-        for (int64_t piece = begin; piece < end; ++piece) {
-            // Later chunks see more keys: start with them, so that the last piece taken is a short one.
-            const int64_t first = (chunks - 1 - piece / m.kv_heads) * chunk, kv_head = piece % m.kv_heads;
-            const int64_t row = segment.begin + first;
-            kernel(projected_.data() + row * stride + kv_head * group * m.head_dim, stride,
-                                   slot.keys_as<Element>() + kv_head * m.head_dim * kKeyBlock, slot.key_block_stride(),
-                                   slot.values_as<Element>() + kv_head * m.head_dim, slot.value_stride(), position + first,
-                                   std::min(chunk, segment.count - first), group, m.head_dim, scale,
-                                   inner_.data() + row * m.query_size() + kv_head * group * m.head_dim, m.query_size(),
-                                   attention_scratch_[thread].data());
         }
     });
 }

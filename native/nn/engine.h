@@ -4,6 +4,7 @@
 // the scan and attention look at sequences one by one. One call at a time: calls from several threads queue.
 #pragma once
 
+#include <algorithm>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -39,9 +40,8 @@ class Engine {
     // (about 70 KB a row for the 4B). Past 512 the gain was below the noise.
     static constexpr int64_t kMaxRows = 512;
 
-    // float_activations: every product and the key/value cache in float32 (slow, close to the definition) instead of 8-bit
-    // activations and a float16 cache.
-    Engine(Weights weights, Isa isa, int num_threads, bool float_activations);
+    // float_activations: every product in float32 (slow, close to the definition) instead of 8-bit activations.
+    Engine(Weights weights, Isa isa, int num_threads, bool float_activations, KvType kv);
 
     const Weights& weights() const { return weights_; }
     const KernelTable& kernels() const { return kernels_; }
@@ -107,5 +107,19 @@ class Engine {
     std::vector<AlignedBuffer<float>> attention_scratch_, draft_scan_;  // one a thread
     Input input_;
 };
+
+template <class Prepare>
+Activations Engine::input(const float* values, int64_t rows, int64_t cols, const Prepare& prepare) {
+    const bool quantize = !float_activations_ && cols % 32 == 0;
+    pool_.parallel_for(rows, std::max<int64_t>(1, rows / (4 * pool_.num_threads())), [&](int, int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+            prepare(row);
+            if (quantize)
+                kernels_.quantize_q8.run(values + row * cols, cols, input_.q8.data() + row * cols,
+                                         input_.scale.data() + row * (cols / 32), input_.sum16.data() + row * (cols / 16));
+        }
+    });
+    return {rows, cols, values, cols, input_.q8.data(), input_.scale.data(), input_.sum16.data()};
+}
 
 }  // namespace mambino

@@ -10,10 +10,11 @@ namespace mambino {
 namespace {
 
 struct ShapeOf {
+    KvType kv;
     SlotShape operator()(const MambaLayer& m) const {
         return {.conv_size = (m.conv_width - 1) * m.channels(), .ssm_size = m.inner_size() * m.state_size};
     }
-    SlotShape operator()(const AttentionLayer& m) const { return {.kv_heads = m.kv_heads, .head_dim = m.head_dim}; }
+    SlotShape operator()(const AttentionLayer& m) const { return {.kv_heads = m.kv_heads, .head_dim = m.head_dim, .kv = kv}; }
     SlotShape operator()(const MlpLayer&) const { return {}; }
 };
 
@@ -35,17 +36,25 @@ class Mover {
 
     // Keys and values of tokens [begin, end); begin is a multiple of kKeyBlock. A last block of keys that is not full is
     // moved lane by lane: what lies past end is neither kept nor counted.
-    void move_tokens(LayerState& slot, int64_t begin, int64_t end, int64_t kv_nbytes) {
-        const int64_t full = end / kKeyBlock, lanes = end % kKeyBlock, block_nbytes = slot.key_block_stride() * kv_nbytes;
-        uint8_t* keys = slot.keys.data();
-        move(keys + begin / kKeyBlock * block_nbytes, static_cast<size_t>((full - begin / kKeyBlock) * block_nbytes));
-        for (int64_t e = 0; lanes && e < slot.value_stride(); ++e)
-            move(keys + full * block_nbytes + e * kKeyBlock * kv_nbytes, static_cast<size_t>(lanes * kv_nbytes));
-        const int64_t token_nbytes = slot.value_stride() * kv_nbytes;
-        move(slot.values.data() + begin * token_nbytes, static_cast<size_t>((end - begin) * token_nbytes));
+    void move_tokens(LayerState& slot, int64_t begin, int64_t end) {
+        const int64_t nbytes = slot.kv_nbytes(), full = end / kKeyBlock;
+        uint8_t* keys = slot.keys.data() + begin * nbytes;
+        move(keys, static_cast<size_t>((full * kKeyBlock - begin) * nbytes));
+        if (end % kKeyBlock) move_lanes(slot, slot.keys.data() + full * kKeyBlock * nbytes, end % kKeyBlock);
+        move(slot.values.data() + begin * nbytes, static_cast<size_t>((end - begin) * nbytes));
     }
 
   private:
+    // The first lanes of each run of kKeyBlock elements: codes or floats of a head, then its scales.
+    void move_lanes(const LayerState& slot, uint8_t* block, int64_t lanes) {
+        const int64_t element = slot.kv == KvType::kQ8 ? 1 : kv_head_nbytes(slot.kv, 1);
+        const int64_t scales = slot.kv == KvType::kQ8 ? kv_groups(slot.head_dim) : 0;
+        for (int64_t head = 0; head < slot.kv_heads; ++head) {
+            for (int64_t i = 0; i < slot.head_dim; ++i, block += kKeyBlock * element) move(block, static_cast<size_t>(lanes * element));
+            for (int64_t i = 0; i < scales; ++i, block += kKeyBlock * 2) move(block, static_cast<size_t>(lanes * 2));
+        }
+    }
+
     void move(uint8_t* part, size_t nbytes) {
         if (nbytes == 0) return;
         if (direction_ == Direction::kToBytes) std::memcpy(bytes_, part, nbytes);
@@ -57,14 +66,14 @@ class Mover {
     uint8_t* bytes_;
 };
 
-void move_block(Mover mover, std::vector<LayerState>& slots, int64_t block, int64_t kv_nbytes) {
-    for (LayerState& slot : slots) mover.move_tokens(slot, block * kPieceTokens, (block + 1) * kPieceTokens, kv_nbytes);
+void move_block(Mover mover, std::vector<LayerState>& slots, int64_t block) {
+    for (LayerState& slot : slots) mover.move_tokens(slot, block * kPieceTokens, (block + 1) * kPieceTokens);
 }
 
-void move_rest(Mover mover, std::vector<LayerState>& slots, int64_t position, int64_t kv_nbytes) {
+void move_rest(Mover mover, std::vector<LayerState>& slots, int64_t position) {
     for (LayerState& slot : slots) {
         mover.move_recurrent(slot);
-        mover.move_tokens(slot, position / kPieceTokens * kPieceTokens, position, kv_nbytes);
+        mover.move_tokens(slot, position / kPieceTokens * kPieceTokens, position);
     }
 }
 
@@ -77,8 +86,8 @@ uint8_t* bytes_of(const Piece& piece) { return const_cast<uint8_t*>(piece.bytes.
 
 }  // namespace
 
-StateShape::StateShape(const Weights& weights, int64_t kv_nbytes) : kv_nbytes(kv_nbytes) {
-    for (const Layer& layer : weights.layers) slots.push_back(std::visit(ShapeOf{}, layer.mixer));
+StateShape::StateShape(const Weights& weights, KvType kv) {
+    for (const Layer& layer : weights.layers) slots.push_back(std::visit(ShapeOf{kv}, layer.mixer));
 }
 
 size_t StateShape::recurrent_nbytes() const {
@@ -89,7 +98,7 @@ size_t StateShape::recurrent_nbytes() const {
 
 size_t StateShape::token_nbytes() const {
     size_t total = 0;
-    for (const SlotShape& slot : slots) total += static_cast<size_t>(2 * slot.value_stride() * kv_nbytes);
+    for (const SlotShape& slot : slots) total += static_cast<size_t>(2 * slot.kv_nbytes());
     return total;
 }
 
@@ -131,8 +140,8 @@ SequenceState::SequenceState(const StateShape& shape, int64_t max_tokens)
     for (const SlotShape& sizes : shape.slots) {
         LayerState& slot = layers_.emplace_back(LayerState{sizes, {}, {}, {}});
         std::fill_n(slot.recurrent.reserve(slot.recurrent_size()), slot.recurrent_size(), 0.0f);
-        slot.keys.reserve(key_blocks * slot.key_block_stride() * shape.kv_nbytes);
-        slot.values.reserve(max_tokens * slot.value_stride() * shape.kv_nbytes);
+        slot.keys.reserve(key_blocks * kKeyBlock * slot.kv_nbytes());
+        slot.values.reserve(max_tokens * slot.kv_nbytes());
     }
 }
 
@@ -159,14 +168,14 @@ std::unique_ptr<StateSnapshot> SequenceState::snapshot() {
         PiecePointer shared = blocks_[i].lock();
         if (!shared) {
             const auto piece = std::make_shared<Piece>(kPieceTokens * shape_.token_nbytes());
-            move_block({Direction::kToBytes, piece->bytes.data()}, layers_, static_cast<int64_t>(i), shape_.kv_nbytes);
+            move_block({Direction::kToBytes, piece->bytes.data()}, layers_, static_cast<int64_t>(i));
             blocks_[i] = shared = piece;
         }
         copy->blocks.push_back(std::move(shared));
     }
     if (!copy->rest) {
         const auto piece = std::make_shared<Piece>(rest_nbytes(shape_, position_));
-        move_rest({Direction::kToBytes, piece->bytes.data()}, layers_, position_, shape_.kv_nbytes);
+        move_rest({Direction::kToBytes, piece->bytes.data()}, layers_, position_);
         rest_ = copy->rest = piece;
     }
     return copy;
@@ -179,10 +188,10 @@ void SequenceState::restore(const StateSnapshot& snapshot) {
     blocks_.resize(snapshot.blocks.size());
     for (size_t i = 0; i < blocks_.size(); ++i) {
         if (blocks_[i].lock() == snapshot.blocks[i]) continue;
-        move_block({Direction::kFromBytes, bytes_of(*snapshot.blocks[i])}, layers_, static_cast<int64_t>(i), shape_.kv_nbytes);
+        move_block({Direction::kFromBytes, bytes_of(*snapshot.blocks[i])}, layers_, static_cast<int64_t>(i));
         blocks_[i] = snapshot.blocks[i];
     }
-    move_rest({Direction::kFromBytes, bytes_of(*snapshot.rest)}, layers_, snapshot.position, shape_.kv_nbytes);
+    move_rest({Direction::kFromBytes, bytes_of(*snapshot.rest)}, layers_, snapshot.position);
     position_ = snapshot.position;
     drafted_ = 0;
     rest_ = snapshot.rest;

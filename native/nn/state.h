@@ -1,7 +1,7 @@
 // What a model remembers of one sequence: one slot per layer, and frozen copies of it that share memory.
 //
-// Mamba slots are float32 and constant in size; attention slots are keys and values in float16 (or float32, for the float
-// path), reserved for max_tokens and touched only as they fill. Layouts are those of kernels/table.h.
+// Mamba slots are float32 and constant in size; attention slots are keys and values in one KvType, reserved for max_tokens and
+// touched only as they fill. Layouts are those of kernels/table.h.
 #pragma once
 
 #include <cstdint>
@@ -14,23 +14,22 @@
 
 namespace mambino {
 
-// Sizes of one layer's slot, in elements; all 0 for an MLP. conv: [conv_width - 1][channels], ssm: [H][P][N].
+// Sizes of one layer's slot; all 0 for an MLP. conv: [conv_width - 1][channels], ssm: [H][P][N], in floats.
 struct SlotShape {
     int64_t conv_size = 0, ssm_size = 0;
     int64_t kv_heads = 0, head_dim = 0;
+    KvType kv = KvType::kFloat16;
 
     int64_t recurrent_size() const { return conv_size + ssm_size; }
-    int64_t value_stride() const { return kv_heads * head_dim; }
-    int64_t key_block_stride() const { return value_stride() * kKeyBlock; }
+    int64_t kv_nbytes() const { return kv_heads * kv_head_nbytes(kv, head_dim); }  // of one token's keys, or values
     bool operator==(const SlotShape&) const = default;
 };
 
-// Sizes of every slot; states and snapshots of equal shape fit each other. kv_nbytes: of one key or value element, 2 or 4.
+// Sizes of every slot; states and snapshots of equal shape fit each other.
 struct StateShape {
     std::vector<SlotShape> slots;
-    int64_t kv_nbytes;
 
-    StateShape(const Weights& weights, int64_t kv_nbytes);
+    StateShape(const Weights& weights, KvType kv);
     size_t recurrent_nbytes() const;
     size_t token_nbytes() const;  // keys and values of one token, all layers
     bool operator==(const StateShape&) const = default;
@@ -38,14 +37,10 @@ struct StateShape {
 
 struct LayerState : SlotShape {
     AlignedBuffer<float> recurrent;       // conv, then ssm
-    AlignedBuffer<uint8_t> keys, values;  // [blocks][kv_heads][head_dim][kKeyBlock], [max_tokens][kv_heads * head_dim]
+    AlignedBuffer<uint8_t> keys, values;  // [blocks][kv_heads] heads of kKeyBlock keys, [max_tokens][kv_heads] heads of values
 
     float* conv() { return recurrent.data(); }
     float* ssm() { return recurrent.data() + conv_size; }
-    template <class Element>
-    Element* keys_as() { return reinterpret_cast<Element*>(keys.data()); }
-    template <class Element>
-    Element* values_as() { return reinterpret_cast<Element*>(values.data()); }
 };
 
 // Immutable bytes that snapshots share. id is unique for the life of the process.

@@ -3,6 +3,7 @@
 // Prints what it checked; exit code 1 and one line a failure otherwise.
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <random>
 #include <vector>
@@ -141,6 +142,37 @@ void test_attention(AttentionKernel<Element> fast, AttentionKernel<Element> slow
                 }
 }
 
+// q8: the cache is made of random codes and scales, so that the kernels alone are compared.
+void test_attention_q8(AttentionKernel<int8_t> fast, AttentionKernel<int8_t> slow, const std::string& isa, std::mt19937& random) {
+    std::uniform_int_distribution<int> code(-127, 127);
+    for (const int64_t head_dim : {8, 24, 64, 128})
+        for (const int64_t position : {0, 15, 64, 200})
+            for (const int64_t tokens : {1, 7}) {
+                constexpr int64_t kGroup = 3;
+                const int64_t nbytes = kv_head_nbytes(KvType::kQ8, head_dim), context = position + tokens;
+                const int64_t blocks = (context + kKeyBlock - 1) / kKeyBlock;
+                const Floats q = random_floats(tokens * kGroup * head_dim, random);
+                std::vector<int8_t> keys(blocks * nbytes * kKeyBlock), values(context * nbytes);
+                for (int8_t& one : keys) one = static_cast<int8_t>(code(random));
+                for (int8_t& one : values) one = static_cast<int8_t>(code(random));
+                const uint16_t scale = float_to_fp16(0.011f);
+                const auto set_scales = [&](int8_t* scales, int64_t count) {
+                    for (int64_t i = 0; i < count; ++i) std::memcpy(scales + 2 * i, &scale, 2);
+                };
+                for (int64_t b = 0; b < blocks; ++b)
+                    set_scales(&keys[b * nbytes * kKeyBlock + head_dim * kKeyBlock], kv_groups(head_dim) * kKeyBlock);
+                for (int64_t t = 0; t < context; ++t) set_scales(&values[t * nbytes + head_dim], kv_groups(head_dim));
+                AlignedBuffer<float> scratch(attention_scratch_floats(head_dim));
+                const auto run = [&](AttentionKernel<int8_t> kernel) {
+                    Floats out(q.size());
+                    kernel(q.data(), kGroup * head_dim, keys.data(), nbytes * kKeyBlock, values.data(), nbytes, position, tokens, kGroup, head_dim,
+                           0.3f, out.data(), kGroup * head_dim, scratch.data());
+                    return out;
+                };
+                expect_close(run(fast), run(slow), 1e-5, concat("attention q8 ", isa, " head ", head_dim, " position ", position, " tokens ", tokens));
+            }
+}
+
 void test_isa(Isa isa) {
     const KernelTable fast = kernel_table(isa), slow = kernel_table(Isa::kReference);
     std::mt19937 random(7);
@@ -150,6 +182,7 @@ void test_isa(Isa isa) {
     test_scan(fast, slow, name, random);
     // float32 dots of up to 128 terms, of magnitude 40, go through exp: 1e-5 rather than 2e-6
     test_attention<uint16_t>(fast.attention.run, slow.attention.run, name, random);
+    test_attention_q8(fast.attention_q8.run, slow.attention_q8.run, name, random);
     test_attention<float>(fast.attention_float.run, slow.attention_float.run, name, random);
 }
 

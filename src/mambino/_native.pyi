@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = 'c33c397800ef04d1'
+BUILD_ID: str = '82af0eaceb321f85'
 
 class NativeError(Exception):
     pass
@@ -58,7 +58,7 @@ class SequenceState:
     def restore(self, snapshot: Snapshot) -> None: ...
 
 class Engine:
-    def __init__(self, weights: Weights, isa: str, threads: int, float_activations: bool) -> None: ...
+    def __init__(self, weights: Weights, isa: str, threads: int, float_activations: bool, kv: str) -> None: ...
 
     @property
     def threads(self) -> int: ...

@@ -164,7 +164,7 @@ class HybridConfig:
     def state_nbytes(self, max_tokens: int, *, kv_bytes: int = 2) -> int:
         """Bytes one sequence holds: float32 conv and SSM state (constant), keys and values (a token).
 
-        kv_bytes: bytes of one stored key or value element.
+        kv_bytes: bytes of one stored key or value element; 1 is q8, with a float16 scale for every 32 of a head.
         """
         return sum(_layer_state_nbytes(layer, max_tokens, kv_bytes) for layer in self.layers)
 
@@ -175,7 +175,8 @@ def _layer_state_nbytes(layer: LayerSpec, max_tokens: int, kv_bytes: int) -> int
             conv = (layer.conv_kernel - 1) * layer.conv_size
             return 4 * (conv + layer.inner_size * layer.state_size)
         case AttentionSpec():
-            return 2 * layer.kv_size * kv_bytes * max_tokens
+            scales = 2 * layer.num_kv_heads * -(-layer.head_dim // 32) if kv_bytes == 1 else 0
+            return 2 * (layer.kv_size * kv_bytes + scales) * max_tokens
         case MlpSpec():
             return 0
 

@@ -24,7 +24,7 @@ from mambino.tokenizer.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import torch
 
-    from mambino.engine.native import Activations, Isa
+    from mambino.engine.native import Activations, Isa, KeyValues
 
 Backend = Literal["native", "torch"]
 Name = str | os.PathLike[str]
@@ -41,12 +41,14 @@ def open_model(
     threads: int | None = None,
     isa: "Isa" = "best",
     activations: "Activations" = "int8",
+    kv: "KeyValues" = "f16",
     budget: str | None = None,
     adapter: Name | None = None,
 ) -> LanguageModel:
     """A model from a GGUF file, a Hugging Face directory, or the name of an installed model (hub.local.resolve).
 
-    native, the C++ engine, takes threads (None: all cores), isa and activations. torch takes device (None: the CPU)
+    native, the C++ engine, takes threads (None: all cores), isa, activations and kv (q8 halves
+    the memory of keys and values). torch takes device (None: the CPU)
     and dtype (None: float32; or a name such as "bfloat16"), and threads for the whole process. budget opens a part of
     a nested model: a size that it offers ("50%"), or the largest for a memory ("1.5GiB").
     adapter is a LoRA (PEFT folder, or GGUF): torch applies it beside the weights; native merges it into a copy in
@@ -58,7 +60,7 @@ def open_model(
     checkpoint = at_budget(open_checkpoint(resolve(name)), budget)
     return model_of(
         checkpoint, backend=backend, device=device, dtype=dtype, threads=threads, isa=isa, activations=activations,
-        adapter=None if adapter is None else open_adapter(adapter, checkpoint.config),
+        kv=kv, adapter=None if adapter is None else open_adapter(adapter, checkpoint.config),
     )  # fmt: skip
 
 
@@ -92,26 +94,30 @@ def model_of(
     threads: int | None = None,
     isa: "Isa" = "best",
     activations: "Activations" = "int8",
+    kv: "KeyValues" = "f16",
     adapter: Adapter | None = None,
 ) -> LanguageModel:
     """The model of an open checkpoint; see open_model."""
     if backend == "native":
         if device is not None or dtype is not None:
             raise InputError("[load] device and dtype are for backend='torch'; the native engine runs on the CPU")
-        return _native_model(merged(checkpoint, adapter) if adapter else checkpoint, threads, isa, activations)
+        return _native_model(merged(checkpoint, adapter) if adapter else checkpoint, threads, isa, activations, kv)
     if backend == "torch":
-        if isa != "best" or activations != "int8":
-            raise InputError("[load] isa and activations are for backend='native'")
+        if isa != "best" or activations != "int8" or kv != "f16":
+            raise InputError("[load] isa, activations and kv are for backend='native'")
         return _torch_model(checkpoint, device, dtype, threads, adapter)
     raise InputError(f"[load] backend: expected one of {', '.join(get_args(Backend))}, got {backend!r}")
 
 
-def _native_model(checkpoint: Checkpoint, threads: int | None, isa: "Isa", activations: "Activations") -> LanguageModel:
+def _native_model(
+    checkpoint: Checkpoint, threads: int | None, isa: "Isa", activations: "Activations", kv: "KeyValues"
+) -> LanguageModel:
     try:
         from mambino.engine.native import NativeLM
     except ImportError as error:
         raise Unsupported(f"[load] the C++ engine is not built here ({error}); install mambino again") from error
-    return NativeLM(checkpoint.config, checkpoint.tensors("gguf"), threads=threads, isa=isa, activations=activations)
+    tensors = checkpoint.tensors("gguf")
+    return NativeLM(checkpoint.config, tensors, threads=threads, isa=isa, activations=activations, kv=kv)
 
 
 def _torch_model(

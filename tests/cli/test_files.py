@@ -92,7 +92,7 @@ def test_a_context_beyond_the_training_is_refused(mambino: Any, gguf: Path) -> N
 def test_options_of_the_other_backend_are_refused(gguf: Path) -> None:
     with pytest.raises(InputError, match="device and dtype are for backend='torch'"):
         open_model(gguf, device="cuda")
-    with pytest.raises(InputError, match="isa and activations are for backend='native'"):
+    with pytest.raises(InputError, match="isa, activations and kv are for backend='native'"):
         open_model(gguf, backend="torch", isa="avx2")
     with pytest.raises(InputError, match="expected one of native, torch"):
         open_model(gguf, backend="cuda")  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from tiny_models import tiny_hybrid_config, tiny_llama_config, tiny_weights
 
 @dataclass(frozen=True, kw_only=True)
 class Implementation:
-    """build: config -> model. tolerance: max logit difference where a law is not bitwise. kv_bytes: of a stored key."""
+    """build: config -> model. tolerance: max logit difference, 0 for bitwise. kv_bytes: of a stored key, 1 for q8."""
 
     build: Callable[[HybridConfig], LanguageModel]
     tolerance: float
@@ -34,7 +34,7 @@ def build_torch(config: HybridConfig) -> LanguageModel:
     return TorchLM.from_tensors(config, tiny_weights(config))
 
 
-def build_native(config: HybridConfig, isa: str, activations: str) -> LanguageModel:
+def build_native(config: HybridConfig, isa: str, activations: str, kv: str) -> LanguageModel:
     native = pytest.importorskip("mambino.engine.native", reason="the native implementation needs the compiled engine")
     tensors = tiny_weights(config)
     model: LanguageModel = native.NativeLM(
@@ -43,6 +43,7 @@ def build_native(config: HybridConfig, isa: str, activations: str) -> LanguageMo
         threads=2,
         isa=isa,
         activations=activations,
+        kv=kv,
     )
     return model
 
@@ -50,13 +51,19 @@ def build_native(config: HybridConfig, isa: str, activations: str) -> LanguageMo
 IMPLEMENTATIONS = {
     "fake": Implementation(build=FakeLM, tolerance=0.0, kv_bytes=2),
     "native": Implementation(
-        build=partial(build_native, isa="best", activations="int8"),
+        build=partial(build_native, isa="best", activations="int8", kv="f16"),
         marks=(pytest.mark.native,),
         tolerance=0.0,
         kv_bytes=2,
     ),
+    "native-q8": Implementation(
+        build=partial(build_native, isa="best", activations="int8", kv="q8"),
+        marks=(pytest.mark.native,),
+        tolerance=0.0,
+        kv_bytes=1,
+    ),
     "native-reference": Implementation(
-        build=partial(build_native, isa="reference", activations="float32"),
+        build=partial(build_native, isa="reference", activations="float32", kv="f16"),
         marks=(pytest.mark.native,),
         tolerance=0.0,
         kv_bytes=4,

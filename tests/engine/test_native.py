@@ -126,7 +126,26 @@ def test_scaled_8_bit_floats_run_as_the_values_they_stand_for(
     assert np.abs(scores - expected).max() < 2**-8 * np.abs(expected).max()  # the scale is rounded into BF16's 8 bits
 
 
-@pytest.mark.parametrize("options", [{"threads": 0}, {"threads": 10_000}, {"isa": "sse9"}, {"activations": "int3"}])
+# Rounding keys and values to 8 bits with a scale for 32 moves logits of the order of one by less than this.
+Q8_KV = 0.02
+
+
+@pytest.mark.parametrize("isa", ["reference", "avx2", "best"])
+def test_q8_keys_and_values_stay_close_to_float16_in_half_the_memory(isa: str, rng: np.random.Generator) -> None:
+    if isa == "avx2" and _native.best_isa() == "reference":
+        pytest.skip("this machine has no avx2")
+    config, weights = quantised_model("Q8_0")
+    tokens = rng.integers(0, config.vocab_size, 200).astype(np.int32)
+    f16, q8 = (NativeLM(config, gguf_form(config, weights), isa=isa, kv=kv) for kv in ("f16", "q8"))  # type: ignore[arg-type]
+    exact, close = f16.score(tokens), q8.score(tokens)
+    assert 0 < np.abs(close - exact).max() < Q8_KV * np.abs(exact).max()
+    grown = [lm.new_state(1032).nbytes - lm.new_state(32).nbytes for lm in (f16, q8)]
+    assert grown[1] / grown[0] == 34 / 64  # a head of 64: two scales
+
+
+@pytest.mark.parametrize(
+    "options", [{"threads": 0}, {"threads": 10_000}, {"isa": "sse9"}, {"activations": "int3"}, {"kv": "q2"}]
+)
 def test_options_out_of_range_are_refused(
     tiny_config: HybridConfig, tensors: dict[str, Tensor], options: dict[str, object]
 ) -> None:

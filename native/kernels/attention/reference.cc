@@ -1,6 +1,7 @@
 // Softmax attention for one query at a time, in two passes over the scores: what the fast paths must equal.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "base/fp16.h"
@@ -9,8 +10,22 @@
 namespace mambino {
 namespace {
 
-float to_float(uint16_t half) { return fp16_to_float(half); }
-float to_float(float value) { return value; }
+float key_at(const uint16_t* head, int64_t e, int64_t lane, int64_t) { return fp16_to_float(head[e * kKeyBlock + lane]); }
+float key_at(const float* head, int64_t e, int64_t lane, int64_t) { return head[e * kKeyBlock + lane]; }
+float value_at(const uint16_t* head, int64_t e, int64_t) { return fp16_to_float(head[e]); }
+float value_at(const float* head, int64_t e, int64_t) { return head[e]; }
+
+float scale_at(const int8_t* scales, int64_t i) {
+    uint16_t half;
+    std::memcpy(&half, scales + 2 * i, 2);
+    return fp16_to_float(half);
+}
+float key_at(const int8_t* head, int64_t e, int64_t lane, int64_t head_dim) {
+    return static_cast<float>(head[e * kKeyBlock + lane]) * scale_at(head + head_dim * kKeyBlock, e / kKvGroup * kKeyBlock + lane);
+}
+float value_at(const int8_t* head, int64_t e, int64_t head_dim) {
+    return static_cast<float>(head[e]) * scale_at(head + head_dim, e / kKvGroup);
+}
 
 template <class Element>
 void attention(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride, const Element* values,
@@ -23,9 +38,9 @@ void attention(const float* q, int64_t q_stride, const Element* keys, int64_t ke
         const float* q_head = q + t * q_stride + query % group * head_dim;
         float* out_head = out + t * out_stride + query % group * head_dim;
         for (int64_t k = 0; k < visible; ++k) {
-            const Element* key = keys + k / kKeyBlock * key_block_stride + k % kKeyBlock;
+            const Element* key = keys + k / kKeyBlock * key_block_stride;
             float dot = 0.0f;
-            for (int64_t e = 0; e < head_dim; ++e) dot += q_head[e] * to_float(key[e * kKeyBlock]);
+            for (int64_t e = 0; e < head_dim; ++e) dot += q_head[e] * key_at(key, e, k % kKeyBlock, head_dim);
             scores[k] = dot * scale;
         }
         const float top = *std::max_element(scores.begin(), scores.begin() + visible);
@@ -34,7 +49,7 @@ void attention(const float* q, int64_t q_stride, const Element* keys, int64_t ke
         for (int64_t k = 0; k < visible; ++k) {
             const double weight = std::exp(static_cast<double>(scores[k] - top));
             total += weight;
-            for (int64_t e = 0; e < head_dim; ++e) sums[e] += weight * to_float(values[k * value_stride + e]);
+            for (int64_t e = 0; e < head_dim; ++e) sums[e] += weight * value_at(values + k * value_stride, e, head_dim);
         }
         for (int64_t e = 0; e < head_dim; ++e) out_head[e] = static_cast<float>(sums[e] / total);
     }
@@ -50,6 +65,7 @@ size_t attention_scratch_floats(int64_t head_dim) {
 void fill_attention_reference(KernelTable& table) {
     table.attention.set(attention<uint16_t>, Isa::kReference);
     table.attention_float.set(attention<float>, Isa::kReference);
+    table.attention_q8.set(attention<int8_t>, Isa::kReference);
 }
 
 }  // namespace mambino

@@ -8,12 +8,13 @@
 #include <cmath>
 #include <limits>
 
+#include "base/fp16.h"
 #include "kernels/simd/exp.h"
 #include "kernels/table.h"
 
 namespace mambino {
 
-// V: vector type; Element: what the cache holds, uint16_t (float16) or float.
+// V: vector type; Element: what the cache holds, uint16_t (float16), float or int8_t (q8).
 template <class V, class Element>
 struct Attention {
     using Reg = typename V::Reg;
@@ -76,8 +77,18 @@ struct Attention {
         }
     }
 
-    static Reg load(const uint16_t* p) { return V::load_half(p); }
-    static Reg load(const float* p) { return V::load(p); }
+    static Reg load_key(const uint16_t* head, int64_t e, int64_t lane, int64_t) { return V::load_half(head + e * kKeyBlock + lane); }
+    static Reg load_key(const float* head, int64_t e, int64_t lane, int64_t) { return V::load(head + e * kKeyBlock + lane); }
+    static Reg load_key(const int8_t* head, int64_t e, int64_t lane, int64_t head_dim) {
+        const auto* scales = reinterpret_cast<const uint16_t*>(head + head_dim * kKeyBlock);
+        return V::mul(V::load_int8(head + e * kKeyBlock + lane), V::load_half(scales + e / kKvGroup * kKeyBlock + lane));
+    }
+    static Reg load_value(const uint16_t* head, int64_t e, int64_t) { return V::load_half(head + e); }
+    static Reg load_value(const float* head, int64_t e, int64_t) { return V::load(head + e); }
+    static Reg load_value(const int8_t* head, int64_t e, int64_t head_dim) {
+        const auto* scales = reinterpret_cast<const uint16_t*>(head + head_dim);
+        return V::mul(V::load_int8(head + e), V::set(fp16_to_float(scales[e / kKvGroup])));
+    }
 
     static void decode_tile(const Element* keys, int64_t key_block_stride, const Element* values, int64_t value_stride, int64_t count,
                             int64_t head_dim, const Work& work) {
@@ -85,10 +96,10 @@ struct Attention {
             for (int64_t e = 0; e < head_dim; ++e)
                 for (int64_t lane = 0; lane < kKeyBlock; lane += kLanes)
                     V::store(work.keys + e * kTile + block * kKeyBlock + lane,
-                             load(keys + block * key_block_stride + e * kKeyBlock + lane));
+                             load_key(keys + block * key_block_stride, e, lane, head_dim));
         for (int64_t k = 0; k < count; ++k)
             for (int64_t e = 0; e < head_dim; e += kLanes)
-                V::store(work.values + k * head_dim + e, load(values + k * value_stride + e));
+                V::store(work.values + k * head_dim + e, load_value(values + k * value_stride, e, head_dim));
     }
 
     // scores[i][k] = heads[i] . keys[:, k]; columns past the decoded ones hold anything.

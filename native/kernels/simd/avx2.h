@@ -20,6 +20,9 @@ struct Avx2 {
     static Reg load(const float* p, int64_t count) { return _mm256_maskload_ps(p, mask(count)); }
     static void store(float* p, Reg x, int64_t count) { _mm256_maskstore_ps(p, mask(count), x); }
     static Reg load_half(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+    static Reg load_int8(const int8_t* p) {
+        return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+    }
     static void store_half(uint16_t* p, Reg x) {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
     }

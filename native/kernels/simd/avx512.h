@@ -20,6 +20,9 @@ struct Avx512 {
     static Reg load(const float* p, int64_t count) { return _mm512_maskz_loadu_ps(mask(count), p); }
     static void store(float* p, Reg x, int64_t count) { _mm512_mask_storeu_ps(p, mask(count), x); }
     static Reg load_half(const uint16_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+    static Reg load_int8(const int8_t* p) {
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+    }
     static void store_half(uint16_t* p, Reg x) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
     }

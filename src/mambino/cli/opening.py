@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from mambino.chat.answering import Answerer
 from mambino.cli.options import ModelOptions, shown_model_name
@@ -23,6 +23,9 @@ from mambino.lm import LanguageModel
 from mambino.load import Backend, at_budget, model_of, open_adapter, tokenizer_of
 from mambino.planner import MemoryPlan, advice, plan_memory, require_fit
 from mambino.tokenizer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from mambino.engine.native import KeyValues
 
 DEFAULT_CONTEXT = 32768
 _SMALLEST_DEFAULT = 2048
@@ -76,13 +79,15 @@ def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
     adapter = None if options.adapter is None else open_adapter(options.adapter, checkpoint.config)
     if adapter is not None and options.backend == "native":
         checkpoint = merged(checkpoint, adapter)
-    plan = choose_plan(checkpoint, options.context, slots=slots, ceiling=options.memory)
+    kv_bytes = 1 if options.kv == "q8" else 2
+    plan = choose_plan(checkpoint, options.context, slots=slots, ceiling=options.memory, kv_bytes=kv_bytes)
     model = model_of(
         checkpoint,
         backend=cast(Backend, options.backend),
         device=options.device,
         dtype=options.dtype,
         threads=options.threads,
+        kv=cast("KeyValues", options.kv),
         adapter=adapter if options.backend == "torch" else None,
     )
     return Opened(
@@ -91,17 +96,27 @@ def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
         model=model,
         tokenizer=tokenizer_of(checkpoint),
         plan=plan,
-        how=(options.backend, options.dtype or "", *(() if adapter is None else (adapter.digest,))),
+        how=(options.backend, options.dtype or "", options.kv, *(() if adapter is None else (adapter.digest,))),
         load_s=time.perf_counter() - started,
     )
 
 
-def choose_plan(checkpoint: Checkpoint, context: int | None, *, slots: int, ceiling: int | None) -> MemoryPlan:
+def choose_plan(
+    checkpoint: Checkpoint, context: int | None, *, slots: int, ceiling: int | None, kv_bytes: int = 2
+) -> MemoryPlan:
     """The memory plan; context None takes the largest sensible one. Raises InputError if it is above the ceiling."""
     config = checkpoint.config
     chosen = choose_context(config, context)
     while True:
-        plan = plan_memory(config, weights_nbytes=checkpoint.nbytes, context=chosen, slots=slots, ceiling=ceiling)
+        token = config.state_nbytes(1, kv_bytes=kv_bytes) - config.state_nbytes(0)
+        plan = plan_memory(
+            config,
+            weights_nbytes=checkpoint.nbytes,
+            context=chosen,
+            slots=slots,
+            kv_token_nbytes=token,
+            ceiling=ceiling,
+        )
         is_above = ceiling is not None and bool(advice(config, plan, ceiling))
         if not is_above or context is not None or chosen <= _SMALLEST_DEFAULT:
             break

@@ -39,6 +39,7 @@ class ModelOptions:
     memory: int | None
     budget: str | None
     adapter: str | None
+    kv: str
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -75,6 +76,13 @@ _MODEL_OPTIONS = (
         metavar="SIZE",
         help="The most that the process may take, such as 4GiB; checked before anything is loaded.",
     ),
+    _shared(
+        "--kv",
+        type=click.Choice(["f16", "q8"]),
+        default="f16",
+        show_default=True,
+        help="How the native engine stores keys and values; q8 takes half the memory.",
+    ),
     _shared("--budget", metavar="SIZE", help="Of a nested model: a size that it offers (50%), or a memory (1.5GiB)."),
     _shared("--adapter", metavar="PATH", help="A LoRA to run with: a PEFT folder, or a GGUF file (see `tune`)."),
 )
@@ -105,7 +113,7 @@ _SAMPLING_FIELDS = (
 
 
 def model_options(function: Function) -> Function:
-    """Add -m, --backend, --device, --dtype, --threads, --context and --memory."""
+    """Add -m, --backend, --device, --dtype, --threads, --context, --memory and the rest."""
     for option in reversed(_MODEL_OPTIONS):
         function = option(function)
     return function
@@ -147,6 +155,7 @@ def chosen_model(ctx: click.Context) -> ModelOptions:
         memory=kept["memory"],
         budget=kept["budget"],
         adapter=kept["adapter"],
+        kv=kept["kv"],
     )
 
 

@@ -23,6 +23,7 @@ from mambino.quant.types import TYPES
 
 Isa = Literal["best", "reference", "avx2", "avx512"]
 Activations = Literal["int8", "float32"]
+KeyValues = Literal["f16", "q8"]
 
 MAX_THREADS = 256
 
@@ -49,7 +50,7 @@ class NativeSnapshot:
 
 
 class NativeState:
-    """One sequence's memory, held by the engine: float32 conv and SSM state, float16 keys and values."""
+    """One sequence's memory, held by the engine: conv and SSM state in float32, keys and values as kv says."""
 
     __slots__ = ("_handle", "_model")
 
@@ -95,19 +96,26 @@ class NativeLM:
         threads: int | None = None,
         isa: Isa = "best",
         activations: Activations = "int8",
+        kv: KeyValues = "f16",
     ) -> None:
-        """threads: None means all cores it may use. activations: float32 is slow, closest to the definition."""
+        """threads: None means all cores it may use. activations: float32 is slow, closest to the definition.
+
+        kv: how keys and values are stored; q8 takes half the memory of f16. activations float32 stores them in float32.
+        """
         count = _usable_cores() if threads is None else threads
         if not 1 <= count <= MAX_THREADS:
             raise InputError(f"[engine] threads: expected 1 to {MAX_THREADS}, got {count}")
         if activations not in ("int8", "float32"):
             raise InputError(f"[engine] activations: expected int8 or float32, got {activations!r}")
+        if kv not in ("f16", "q8") or (kv != "f16" and activations == "float32"):
+            raise InputError(f"[engine] kv: expected f16, or q8 with int8 activations, got {kv!r}")
         self._config = config
-        self._layout = "native f16" if activations == "int8" else "native f32"  # of a packed state
+        stored = "f32" if activations == "float32" else kv
+        self._layout = f"native {stored}"  # of a packed state
         self._arrays: list[object] = []  # what the engine's views point into
         with _translated_errors():
             weights = _Assembly(config, tensors, self._arrays).weights()
-            self._engine = _native.Engine(weights, isa, count, activations == "float32")
+            self._engine = _native.Engine(weights, isa, count, activations == "float32", stored)
 
     @property
     def config(self) -> HybridConfig:

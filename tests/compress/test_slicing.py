@@ -10,14 +10,16 @@ import torch
 from compress_models import BLOCKY, EVERYTHING, ONE_AXIS_EACH, cuttable_config, some_tokens, strong_model, sub_of
 from mambino.compress.nested import NestedLM
 from mambino.compress.offered import chosen_sub, nested_text, offered_subs, sub_nbytes, write_offered
-from mambino.compress.slicing import slice_checkpoint
+from mambino.compress.slicing import pick, slice_checkpoint
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
 from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError, Unsupported
 from mambino.export.gguf import export_gguf, matrices_as
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint, write_checkpoint_directory
+from mambino.formats.tensor import tensor_from_float32
 from mambino.model.hybrid import HybridLM
 from mambino.model.weights import load_weights, weights_of
+from mambino.quant.types import TYPES
 from tiny_models import tiny_llama_config, tiny_weights
 
 pytestmark = pytest.mark.torch
@@ -105,6 +107,14 @@ def test_a_cut_through_a_block_is_refused(tmp_path: Path) -> None:
     sub = sub_config(BLOCKY, SubSizes(hidden_size=48))
     with pytest.raises(Unsupported, match=r"48 of 64 columns do not keep whole Q8_0 blocks of 32; choose sizes"):
         slice_checkpoint(open_checkpoint(tmp_path / "x.gguf"), sub)
+
+
+def test_columns_that_straddle_blocks_are_refused_even_if_they_are_as_many_as_a_block() -> None:
+    tensor = tensor_from_float32("x", np.ones((2, 128), dtype=np.float32), TYPES["Q8_0"])
+    assert pick(tensor, 1, np.arange(32, 96)).shape == (2, 64)
+    for positions in (np.arange(16, 48), np.arange(0, 64, 2), np.r_[0:16, 32:48]):
+        with pytest.raises(Unsupported, match="do not keep whole Q8_0 blocks"):
+            pick(tensor, 1, positions)
 
 
 @torch.no_grad()

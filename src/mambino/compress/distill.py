@@ -14,6 +14,7 @@ from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import IGNORED, Batch
 from mambino.train.loop import LossFunction
+from mambino.train.placed import placed
 
 # Letters: N tokens, D student width, E teacher width, V vocabulary.
 
@@ -38,13 +39,12 @@ def distillation_loss(teacher: HybridLM, *, target_weight: float = 0.0) -> LossF
 
     def loss(model: HybridLM, batch: Batch, step: int) -> Tensor:
         check_teacher(teacher.config, model.config)
-        tokens, resets = torch.from_numpy(batch.tokens_BT), torch.from_numpy(batch.resets_BT)
+        place = placed(batch, model)
         with torch.no_grad():
-            target_hidden = teacher.hidden(tokens, resets=resets)
-        hidden = model.hidden(tokens, resets=resets)
-        targets = torch.from_numpy(batch.targets_BT)
+            target_hidden = teacher.hidden(place.tokens, resets=place.resets)
+        hidden = model.hidden(place.tokens, resets=place.resets)
         return kl_loss(
-            hidden, head_of(model), target_hidden, head_of(teacher).detach(), targets, target_weight=target_weight
+            hidden, head_of(model), target_hidden, head_of(teacher).detach(), place.targets, target_weight=target_weight
         )
 
     return loss

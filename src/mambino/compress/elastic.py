@@ -17,6 +17,7 @@ from mambino.compress.sub import SubConfig
 from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import Batch
+from mambino.train.placed import placed
 
 # Letters: B rows, T tokens, D model width, E teacher width, V vocabulary.
 
@@ -91,11 +92,12 @@ class ElasticLoss:
         if self.teacher is None:
             return None
         with torch.no_grad():
-            hidden = self.teacher.hidden(torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
+            place = placed(batch, self.teacher)
+            hidden = self.teacher.hidden(place.tokens, resets=place.resets)
         return _Lesson(hidden_BTE=hidden, head_VE=head_of(self.teacher).detach())
 
     def _loss_of(self, hidden_BTD: Tensor, head_VD: Tensor, batch: Batch, lesson: _Lesson | None) -> Tensor:
-        targets = torch.from_numpy(batch.targets_BT)
+        targets = torch.from_numpy(batch.targets_BT).to(hidden_BTD.device)
         if lesson is None:  # KL to anything with weight 0
             lesson, weight = _Lesson(hidden_BTE=hidden_BTD.detach(), head_VE=head_VD.detach()), 1.0
         else:
@@ -104,7 +106,8 @@ class ElasticLoss:
 
 
 def _run(nested: NestedLM, sub: SubConfig, batch: Batch) -> Tensor:
-    return nested.hidden(sub, torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
+    place = placed(batch, nested.model)
+    return nested.hidden(sub, place.tokens, resets=place.resets)
 
 
 @torch.no_grad()
@@ -112,11 +115,9 @@ def distance(nested: NestedLM, sub: SubConfig, teacher: HybridLM, batches: Seque
     """Mean KL(teacher || sub) over the targets of held-out batches, in nats a token."""
     total, count = 0.0, 0
     for batch in batches:
-        tokens, resets = torch.from_numpy(batch.tokens_BT), torch.from_numpy(batch.resets_BT)
-        kl = kl_loss(
-            _run(nested, sub, batch), nested.head(sub), teacher.hidden(tokens, resets=resets), head_of(teacher),
-            torch.from_numpy(batch.targets_BT),
-        )  # fmt: skip
+        place = placed(batch, teacher)
+        said = teacher.hidden(place.tokens, resets=place.resets)
+        kl = kl_loss(_run(nested, sub, batch), nested.head(sub), said, head_of(teacher), place.targets)
         total += float(kl) * batch.num_targets
         count += batch.num_targets
     return total / max(1, count)

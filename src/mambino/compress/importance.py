@@ -25,6 +25,7 @@ from mambino.model.mamba2 import Mamba2
 from mambino.model.mlp import Mlp
 from mambino.model.norm import RMSNorm
 from mambino.train.data import Batch
+from mambino.train.placed import placed
 
 Scores = NDArray[np.float64]
 
@@ -90,7 +91,8 @@ def _measure_widths(model: HybridLM, batches: Iterable[Batch]) -> Importance:
     sums, num_tokens = _Sums(), 0
     with _watched(model, sums):
         for batch in batches:
-            model.hidden(torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
+            place = placed(batch, model)
+            model.hidden(place.tokens, resets=place.resets)
             num_tokens += batch.tokens_BT.size
     heads, channels, neurons = dict[int, Scores](), dict[int, Scores](), dict[int, Scores]()
     for index, layer in enumerate(model.config.layers):
@@ -191,5 +193,5 @@ def _without(config: HybridConfig, left: Sequence[int], candidate: int) -> SubCo
 
 
 def _logits(nested: NestedLM, sub: SubConfig, batch: Batch) -> Tensor:
-    logits = nested.logits(sub, torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
-    return logits.double()
+    place = placed(batch, nested.model)
+    return nested.logits(sub, place.tokens, resets=place.resets).double()

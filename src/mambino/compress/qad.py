@@ -19,6 +19,7 @@ from mambino.quant.plan import QuantPlan
 from mambino.quant.types import QuantType
 from mambino.train.data import Batch
 from mambino.train.loop import LossFunction
+from mambino.train.placed import placed
 
 
 def quantised_distillation_loss(
@@ -39,13 +40,12 @@ def quantised_distillation_loss(
         whole = SubConfig.whole(model.config)
         runner = nested.setdefault(model, NestedLM(model))
         weights = {name: _straight_through(value, types.get(name)) for name, value in runner.weights(whole).items()}
-        tokens, resets = torch.from_numpy(batch.tokens_BT), torch.from_numpy(batch.resets_BT)
+        place = placed(batch, model)
         with torch.no_grad():
-            target = teacher.hidden(tokens, resets=resets)
-        hidden = runner.hidden(whole, tokens, resets=resets, weights=weights)
+            target = teacher.hidden(place.tokens, resets=place.resets)
+        hidden = runner.hidden(whole, place.tokens, resets=place.resets, weights=weights)
         head = weights["embeddings.weight" if model.config.tie_embeddings else "lm_head.weight"]
-        targets = torch.from_numpy(batch.targets_BT)
-        return kl_loss(hidden, head, target, head_of(teacher).detach(), targets, target_weight=target_weight)
+        return kl_loss(hidden, head, target, head_of(teacher).detach(), place.targets, target_weight=target_weight)
 
     return loss
 

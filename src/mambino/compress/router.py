@@ -24,6 +24,7 @@ from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import Batch
 from mambino.train.optim import Optimizer, OptimSettings
+from mambino.train.placed import placed
 
 _WIDTH = 256
 
@@ -156,12 +157,12 @@ def _imitation(
 ) -> Tensor:
     """KL to the teacher of the sampled sub-model, its kept parts gated by their chance of being kept."""
     sub = router.sub(picks, depth_order)
-    tokens, resets = torch.from_numpy(batch.tokens_BT), torch.from_numpy(batch.resets_BT)
+    place = placed(batch, teacher)
     gated = gated_weights(nested.weights(sub), sub, router.choices, router.parent, chances, depth_order)
-    hidden = nested.hidden(sub, tokens, resets=resets, weights=gated)
+    hidden = nested.hidden(sub, place.tokens, resets=place.resets, weights=gated)
     with torch.no_grad():
-        target = teacher.hidden(tokens, resets=resets)
-    return kl_loss(hidden, nested.head(sub), target, head_of(teacher).detach(), torch.from_numpy(batch.targets_BT))
+        target = teacher.hidden(place.tokens, resets=place.resets)
+    return kl_loss(hidden, nested.head(sub), target, head_of(teacher).detach(), place.targets)
 
 
 def _cost(

@@ -20,6 +20,7 @@ from mambino.formats.mapped import replacing
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import IGNORED, Batch, MixedBatches
 from mambino.train.loop import LossFunction
+from mambino.train.placed import placed
 
 # Letters: S steps, B rows, T tokens, K kept tokens, V vocabulary.
 
@@ -49,11 +50,12 @@ def store_logits(
     digests, ids, log_probs = list[str](), list[Tensor](), list[Tensor]()
     for step in range(num_steps):
         batch = batches.batch(step)
-        logits = teacher(torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
+        place = placed(batch, teacher)
+        logits = teacher(place.tokens, resets=place.resets)
         best = functional.log_softmax(logits.float(), dim=-1).topk(kept)
         digests.append(_digest(batch))
-        ids.append(best.indices.int())
-        log_probs.append(best.values.half())
+        ids.append(best.indices.int().cpu())
+        log_probs.append(best.values.half().cpu())
         on_progress(step + 1)
     np.save(folder / "ids.npy", torch.stack(ids).numpy())
     np.save(folder / "log_probs.npy", torch.stack(log_probs).numpy())
@@ -86,10 +88,10 @@ def stored_distillation_loss(folder: Path) -> LossFunction:
                 f"[distill] step {step}: the logits were stored for {len(digests)} other batches; use the same data, "
                 "rows, row size and seed, no accumulation, or store them again"
             )
-        logits = model(torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
-        counted = torch.from_numpy(batch.targets_BT) != IGNORED
-        stored_ids, stored = torch.from_numpy(ids[step].copy()).long(), torch.from_numpy(log_probs[step].copy())
-        return top_kl(logits[counted], stored_ids[counted], stored[counted]).sum() / counted.sum().clamp_min(1)
+        place = placed(batch, model)
+        logits, counted = model(place.tokens, resets=place.resets), place.targets != IGNORED
+        stored_ids, stored = (torch.from_numpy(array[step].copy()).to(logits.device) for array in (ids, log_probs))
+        return top_kl(logits[counted], stored_ids[counted].long(), stored[counted]).sum() / counted.sum().clamp_min(1)
 
     return loss
 

@@ -23,6 +23,7 @@ from mambino.train.data import Batch, MixedBatches
 from mambino.train.loss import next_token_loss
 from mambino.train.metrics import Throughput
 from mambino.train.optim import Optimizer, Schedule
+from mambino.train.placed import placed
 from mambino.train.ranks import Ranks, whole
 from mambino.train.report import Report, RunLog
 
@@ -63,11 +64,8 @@ def language_loss(z_weight: float = 0.0) -> LossFunction:
     """Next-token loss of a batch."""
 
     def loss(model: HybridLM, batch: Batch, step: int) -> Tensor:
-        device = model.device
-        logits = model(
-            torch.from_numpy(batch.tokens_BT).to(device), resets=torch.from_numpy(batch.resets_BT).to(device)
-        )
-        return next_token_loss(logits, torch.from_numpy(batch.targets_BT).to(device), z_weight=z_weight)
+        place = placed(batch, model)
+        return next_token_loss(model(place.tokens, resets=place.resets), place.targets, z_weight=z_weight)
 
     return loss
 

@@ -9,6 +9,7 @@ import torch
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import IGNORED, Batch
 from mambino.train.loss import token_losses
+from mambino.train.placed import placed
 
 
 @torch.no_grad()
@@ -16,8 +17,8 @@ def held_out_loss(model: HybridLM, batches: Iterable[Batch]) -> float:
     """Mean negative log-likelihood a target, in nats."""
     total, count = 0.0, 0
     for batch in batches:
-        logits = model(torch.from_numpy(batch.tokens_BT), resets=torch.from_numpy(batch.resets_BT))
-        targets = torch.from_numpy(batch.targets_BT)
+        place = placed(batch, model)
+        logits, targets = model(place.tokens, resets=place.resets), place.targets
         total += float(token_losses(logits, targets).double().sum())
         count += int((targets != IGNORED).sum())
     return total / max(1, count)

@@ -9,6 +9,7 @@ import click
 from mambino.cli.eval_options import AGENTS, EndpointOptions
 from mambino.cli.eval_player import open_player
 from mambino.cli.options import chosen_model, debug_option, model_options, overrides, sampling_options, thinking_option
+from mambino.cli.play_mcp import serve_game
 from mambino.cli.terminal import note, paint, write
 from mambino.evals.agents import new_agent
 from mambino.worlds.games import ABOUT, WORLDS, new_world
@@ -25,6 +26,7 @@ _MOST_SHOWN = 12
 @click.option("--watch", is_flag=True, help="Let the model of -m play.")
 @click.option("--expert", is_flag=True, help="Watch a program that knows the whole world play.")
 @click.option("--random", "at_random", is_flag=True, help="Watch chance play.")
+@click.option("--mcp", "as_server", is_flag=True, help="Serve the game over MCP on standard input and output.")
 @click.option("--agent", type=click.Choice(AGENTS), default="zeroshot", show_default=True, help="How --watch thinks.")
 @click.option("--strict-actions", is_flag=True, help="Hold --watch to the grammar of actions.")
 @click.option("--game-seed", type=click.IntRange(0), metavar="N", help="The same number is the same game.")
@@ -40,6 +42,7 @@ def command(
     watch: bool,
     expert: bool,
     at_random: bool,
+    as_server: bool,
     agent: str,
     strict_actions: bool,
     game_seed: int | None,
@@ -54,6 +57,7 @@ def command(
     mambino play runner --watch        the bundled model plays
     mambino play farm --watch -m model.gguf --agent reflection
     mambino play puzzle --expert       how it is done
+    mambino play farm --mcp            for an agent that speaks MCP
 
     Type an action, or the number beside it. Games other than 2048 are surrogates: their scores compare with nothing
     else.
@@ -62,10 +66,13 @@ def command(
         for name, about in ABOUT.items():
             print(f"{name:<10} {about}")
         return
-    if watch + expert + at_random > 1:
-        raise click.UsageError("--watch, --expert and --random exclude each other")
+    if watch + expert + at_random + as_server > 1:
+        raise click.UsageError("--watch, --expert, --random and --mcp exclude each other")
     world = new_world(game)
     seed = random.SystemRandom().randrange(10_000) if game_seed is None else game_seed
+    if as_server:
+        serve_game(game, world, seed)
+        return
     if expert:
         choose: Chooser = lambda seen: world.expert_action()  # noqa: E731
     elif at_random:

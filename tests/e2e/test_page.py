@@ -1,6 +1,7 @@
 """The web page in a headless Chromium, over a scripted model: what a person does, with keys and clicks."""
 
 import importlib.util
+import json
 import os
 import socket
 import threading
@@ -95,6 +96,13 @@ def page_of(folder: Path, *replies: str, step_s: float = 0.0, api_key: str | Non
         sock.close()
 
 
+@pytest.fixture(scope="module")
+def plain_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with page_of(tmp_path_factory.mktemp("sessions"), "Hello.") as address, Browser(address) as browser:
+        browser.wait(IDLE)
+        yield browser
+
+
 def weather(city: str) -> str:
     """What the sky does."""
     return f"fog in {city}"
@@ -145,6 +153,21 @@ def test_markdown_is_shown_and_nothing_a_model_writes_runs(tmp_path: Path) -> No
         assert browser.problems == []
 
 
+@pytest.mark.parametrize(
+    "unit",
+    ["`", "[", "*", "**a", "_a ", "~~a", "[a](http://", "| ", "# ", "> ", "- ", "1. ", " ", "#" + 99 * " " + "x"],
+)
+def test_no_text_keeps_the_page_busy(plain_page: Browser, unit: str) -> None:
+    """A second for what takes milliseconds: an expression that is not linear takes minutes."""
+    text = (unit * 100_000)[:100_000] + "x"
+    plain_page.js(f"window.text = {json.dumps(text)}")
+    took_ms = plain_page.js(
+        "import('/page/markdown.js').then(({ renderMarkdown }) => { const start = performance.now();"
+        "renderMarkdown(window.text, document.createElement('div')); return performance.now() - start; })"
+    )
+    assert took_ms < 1000
+
+
 def test_editing_regenerating_and_versions_lose_nothing(tmp_path: Path) -> None:
     with page_of(tmp_path, "First.", "Second.", "Third.") as address, Browser(address) as browser:
         ask(browser, "one")
@@ -152,7 +175,7 @@ def test_editing_regenerating_and_versions_lose_nothing(tmp_path: Path) -> None:
         click(browser, "Regenerate", LAST)
         browser.wait(f"{IDLE} && {LAST}.textContent.includes('Second.')")
         assert "2 of 2" in browser.js(f"{LAST}.textContent")
-        click(browser, "‹", LAST)
+        click(browser, "\u2039", LAST)
         browser.wait(f"{LAST}.textContent.includes('First.')")
         click(browser, "Edit", "document.querySelector('.message.user')")
         browser.js("document.querySelector('.edit textarea').value = 'another'")

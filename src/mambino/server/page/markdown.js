@@ -1,17 +1,17 @@
 // A model's Markdown as DOM nodes. Text only ever becomes text nodes, so nothing a model writes can run.
-// Start at renderMarkdown. Blocks are found line by line, inline marks with one expression.
+// Blocks are found line by line, inline marks with one expression; all of it takes time linear in the text, whatever a
+// model writes. Start at renderMarkdown.
 
 const MAX_DEPTH = 6; // of quotes and lists in each other
 const MAX_INLINE = 20000; // characters of a paragraph in which marks are looked for
 
 const FENCE = /^\s{0,3}(`{3,}|~{3,})\s*([\w+-]*)/;
-const HEADING = /^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
+const HEADING = /^\s{0,3}(#{1,6})\s(.*)$/;
 const RULE = /^\s{0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const QUOTE = /^\s{0,3}> ?/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
-const DIVIDER = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 const INLINE =
-  /(`+)([^`]+?)\1|\*\*(\S(?:[^*\n]*?\S)?)\*\*|\*(\S(?:[^*\n]*?\S)?)\*|\b_(\S(?:[^_\n]*?\S)?)_\b|~~([^~\n]+)~~|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>()]+)/g;
+  /(?<!`)(`+)(?!`)([^`]+)\1(?!`)|\*\*(\S(?:[^*\n]*?\S)?)\*\*|\*(\S(?:[^*\n]*?\S)?)\*|\b_(\S(?:[^_\n]*?\S)?)_\b|~~([^~\n]+)~~|\[([^[\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>()]+)/g;
 
 export function renderMarkdown(text, into) {
   into.replaceChildren(...blocks(text.replaceAll("\r\n", "\n").split("\n"), 0));
@@ -34,7 +34,7 @@ function blocks(lines, depth) {
       at = fence(lines, at, made);
     } else if (HEADING.test(line)) {
       const [, marks, title] = HEADING.exec(line);
-      made.push(element(`h${Math.min(6, marks.length + 2)}`, {}, ...inline(title)));
+      made.push(element(`h${Math.min(6, marks.length + 2)}`, {}, ...inline(title.trim())));
       at += 1;
     } else if (RULE.test(line)) {
       made.push(element("hr"));
@@ -45,7 +45,7 @@ function blocks(lines, depth) {
       at = end;
     } else if (ITEM.test(line) && depth < MAX_DEPTH) {
       at = list(lines, at, made, depth);
-    } else if (line.includes("|") && DIVIDER.test(lines[at + 1] ?? "")) {
+    } else if (line.includes("|") && isDivider(lines[at + 1] ?? "")) {
       at = table(lines, at, made);
     } else {
       const end = Math.max(at + 1, endOf(lines, at, (one, index) => index === at || !startsBlock(one)));
@@ -55,6 +55,9 @@ function blocks(lines, depth) {
   }
   return made;
 }
+
+// Between a table's head and its rows: | --- | :-: |
+const isDivider = (line) => /^[\s|:-]+$/.test(line) && line.includes("-");
 
 const startsBlock = (line) =>
   !line.trim() || FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line) || ITEM.test(line);

@@ -9,7 +9,8 @@ import pytest
 
 from mambino.chat.messages import ToolCall
 from mambino.chat.toolbox import ToolBox
-from mambino.chat.tools import tool
+from mambino.chat.tools import Tool, tool
+from mambino.chat.wire.format import tools_by_name
 from mambino.errors import InputError
 
 
@@ -155,3 +156,28 @@ def unknown(a: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F8
 def test_what_has_no_schema_is_refused(function: Callable[..., object]) -> None:
     with pytest.raises(InputError, match=function.__name__):
         tool(function)
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.total = 0
+
+    def count(self, by: int = 1) -> int:
+        """Count on."""
+        self.total += by
+        return self.total
+
+
+def test_a_method_of_an_object_is_a_tool() -> None:
+    counter = Counter()
+    box = ToolBox([counter.count])
+    assert box.call(ToolCall(id="", name="count", arguments={"by": 3})).text == "3"
+    assert counter.total == 3
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a>b", 'a"b', "x" * 129, "line\nbreak"])
+def test_names_that_no_wire_format_can_carry_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="tool name"):
+        Tool(name=name, description="", parameters={}, run=dict)
+    with pytest.raises(InputError, match="tool name"):
+        tools_by_name([{"name": name}])

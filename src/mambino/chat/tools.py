@@ -11,6 +11,7 @@ from typing import Union, get_args, get_origin, overload
 
 from mambino.chat.docstrings import documented
 from mambino.chat.json_types import python_value, schema_of
+from mambino.chat.wire.format import check_tool_name
 from mambino.errors import InputError
 
 
@@ -19,7 +20,7 @@ class Tool:
     """A function with its description for the model.
 
     run takes the arguments by name, already checked against parameters (a JSON schema); it may be a coroutine function.
-    timeout_s None takes the tool box's.
+    timeout_s None takes the tool box's. Raises InputError for a name that no wire format can carry.
     """
 
     name: str
@@ -27,6 +28,9 @@ class Tool:
     parameters: Mapping[str, object]
     run: Callable[[Mapping[str, object]], object]
     timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        check_tool_name(self.name)
 
     @property
     def schema(self) -> dict[str, object]:

@@ -3,12 +3,15 @@
 Knows no format. Start at WireFormat.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mambino.chat.messages import ToolCall
 from mambino.errors import InputError
+
+_NAME = re.compile(r"[\w.:/-]{1,128}")
 
 Schema = Mapping[str, object]
 Tools = Mapping[str, Schema]  # JSON schemas of the parameters, by the name of the tool
@@ -105,13 +108,22 @@ class WireFormat:
     grammar: Callable[[Tools, TagSpelling], CallGrammar]
 
 
+def check_tool_name(name: str) -> None:
+    """Raises InputError for a name that cannot be written between tags, or in quotes, and read back."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"[tools] tool name {name[:80]!r}: expected 1 to 128 letters, digits, or any of _ . : / -; rename it"
+        )
+
+
 def tools_by_name(schemas: Sequence[Schema]) -> dict[str, Schema]:
-    """Parameters by name, of functions as JSON schemas. Raises InputError for one without a name, or named twice."""
+    """Parameters by name, of functions as JSON schemas. Raises InputError for a bad or missing name, or a second."""
     tools: dict[str, Schema] = {}
     for schema in schemas:
         name, parameters = schema.get("name"), schema.get("parameters", {})
-        if not isinstance(name, str) or not name or not isinstance(parameters, Mapping):
+        if not isinstance(name, str) or not isinstance(parameters, Mapping):
             raise InputError(f"[tools] expected an object with a name and parameters, got {str(dict(schema))[:80]}")
+        check_tool_name(name)
         if name in tools:
             raise InputError(f"[tools] two tools are named {name!r}; rename one")
         tools[name] = parameters

@@ -19,7 +19,7 @@ from mambino.compress.trials import try_candidates
 from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import Documents, MixedBatches
-from mambino.train.loop import LoopSettings, train
+from mambino.train.loop import LoopSettings, language_loss, train
 from mambino.train.optim import Cosine, Optimizer, OptimSettings
 
 pytestmark = pytest.mark.torch
@@ -81,6 +81,15 @@ def test_without_a_teacher_every_size_learns_the_text(sandwich: bool, tmp_path: 
     before = losses()
     trained(model, settings, None, tmp_path, QUICK)
     assert all(new < 0.95 * old for new, old in zip(losses(), before, strict=True)), losses()
+
+
+def test_without_a_teacher_the_largest_learns_the_text_and_teaches_the_others() -> None:
+    model, batch = strong_model(), stream().batch(0)
+    settings = ElasticSettings(subs=(WHOLE, SMALL), shares=(1, 1), sandwich=True, target_weight=0.0)
+    text = float(language_loss()(model, batch, 0).detach())
+    imitation = distance(NestedLM(model), SMALL, model, [batch])
+    both = float(ElasticLoss(settings)(model, batch, 0).detach())
+    assert both == pytest.approx((text + imitation) / 2, rel=1e-5)
 
 
 def test_which_size_a_step_trains_follows_from_seed_and_step() -> None:

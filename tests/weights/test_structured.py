@@ -8,11 +8,13 @@ import jsonschema
 import pytest
 
 from chat_events import joined
-from mambino.chat.messages import Message
+from mambino.chat.messages import Message, ToolCall
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.request import AnswerRequest, NamedTool, OutputFormat
 from mambino.chat.steering import constraint_for
 from mambino.chat.stream import AnswerParser
+from mambino.chat.thinking import ThinkingTags, thinking_tags_of
+from mambino.chat.wire.detect import wire_format_of
 from mambino.chat.wire.format import Schema, WireFormat
 from mambino.chat.wire.hermes import HERMES
 from mambino.chat.wire.nano_v2 import NANO_V2
@@ -142,6 +144,38 @@ def test_a_named_tool_is_called_with_fitting_arguments(
         json.dumps(tool["parameters"]).replace('"maxLength": 30', '"minLength": 0')
     )  # raw text is free
     jsonschema.validate(arguments, lenient)
+
+
+def test_nemotron_writes_its_calls_with_its_own_tokens(nemotron_tokenizer: Path, shared_dir: Path) -> None:
+    """The shipped template's calls, in the real vocabulary, where the tags are single control tokens."""
+    tokenizer = tokenizer_from_directory(nemotron_tokenizer, None)
+    template = shared_dir / "data/templates/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16.jinja"
+    prompt = PromptEncoder(tokenizer, template.read_text(encoding="utf-8"))
+    wire, tags = wire_format_of(prompt.template.source), thinking_tags_of(prompt.template)
+    assert (wire, tags) == (NEMOTRON, ThinkingTags(before_close="\n", after_close="\n"))
+    call = ToolCall(id="", name="get_weather", arguments={"city": "Z\u00fcrich", "days": 3})
+    request = AnswerRequest(messages=(Message(role="user", content="Weather?"),), tools=TOOLS)
+    constraint = constraint_for(
+        request,
+        wire=wire,
+        tags=tags,
+        tokenizer=tokenizer,
+        vocab_size=tokenizer.vocab_size,
+        prompt_text=prompt.render(request.messages, tools=TOOLS),
+    )
+    text = "I look it up.\n</think>\n" + NEMOTRON.render([call, call]).removesuffix("\n")
+    ids = tokenizer.encode(text, parse_special=True)
+    forced = 0
+    for token in ids:
+        due, mask = constraint.forced(), constraint.mask()
+        assert mask is None or mask[token], tokenizer.decode([token])
+        forced += bool(due) and due[0] == token
+        constraint.advance(token)
+    mask = constraint.mask()
+    assert mask is not None
+    assert mask[tokenizer.eos_token_ids[0]]
+    print(f"\n{forced} of {len(ids)} tokens were forced")
+    assert forced > len(ids) / 3
 
 
 def test_a_large_vocabulary_is_prepared_quickly(nemotron_tokenizer: Path) -> None:

@@ -9,15 +9,15 @@ import pytest
 
 from serving import HELLO, Served
 
-openai = pytest.importorskip("openai")
-anthropic = pytest.importorskip("anthropic")
-httpx2 = pytest.importorskip("httpx2")  # what anthropic's client is made of
+pytestmark = pytest.mark.slow  # importing the clients takes longer than all other tests of the server
 
 Serve = Callable[..., Served]
 Result = TypeVar("Result")
 
 
 def with_openai(served: Served, work: Callable[[Any], Awaitable[Result]]) -> Result:
+    openai = pytest.importorskip("openai")
+
     async def go(client: httpx.AsyncClient) -> Result:
         return await work(
             openai.AsyncOpenAI(base_url="http://test/v1", api_key="none", http_client=client, max_retries=0)
@@ -27,6 +27,9 @@ def with_openai(served: Served, work: Callable[[Any], Awaitable[Result]]) -> Res
 
 
 def with_anthropic(served: Served, work: Callable[[Any], Awaitable[Result]]) -> Result:
+    anthropic = pytest.importorskip("anthropic")
+    httpx2 = pytest.importorskip("httpx2")  # what anthropic's client is made of
+
     async def go() -> Result:
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=served.app)) as client:
             return await work(
@@ -126,7 +129,7 @@ def test_anthropic_stop_sequences_are_named(serve: Serve) -> None:
 
 def test_anthropic_errors_have_its_shape(serve: Serve) -> None:
     async def work(client: Any) -> Any:
-        with pytest.raises(anthropic.BadRequestError) as caught:
+        with pytest.raises(pytest.importorskip("anthropic").BadRequestError) as caught:
             await client.messages.create(model="tiny", max_tokens=0, messages=HELLO)
         return caught.value.body
 

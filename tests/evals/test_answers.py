@@ -132,3 +132,9 @@ def test_ifeval_answers_are_joined_by_prompt(shared_dir: Path, tmp_path: Path) -
     results = score_answers(task_for_answers("ifeval", options, path), path)
     assert list(results.records) == [str(row["key"])]
     assert results.metrics["prompt_strict"].value == 1
+
+
+def test_ready_made_answers_are_scored_however_they_ended(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"id": 0, "response": "2", "finish_reason": "length"})
+    results = score_answers(task_for_answers("gsm8k", gsm8k, path), path)
+    assert results.metrics["accuracy"].value == 1.0

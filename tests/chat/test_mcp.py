@@ -1,9 +1,11 @@
 """Servers of the official SDK, started for real, over both transports: their tools are tools like any other."""
 
+import http.server
 import importlib.util
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,8 +49,8 @@ def connected() -> Iterator[McpTools]:
         try:
             wait_for(port)
             stdio = McpServer(name="local", command=(sys.executable, SERVER, "local"))
-            http = McpServer(name="web", url=f"http://127.0.0.1:{port}/mcp")
-            with McpTools([stdio, http], call_timeout_s=CALL_TIMEOUT_S) as tools:
+            web = McpServer(name="web", url=f"http://127.0.0.1:{port}/mcp")
+            with McpTools([stdio, web], call_timeout_s=CALL_TIMEOUT_S) as tools:
                 yield tools
         finally:
             running.terminate()
@@ -120,6 +122,28 @@ def test_a_closed_connection_says_so() -> None:
 def test_a_server_that_cannot_be_used_is_named(server: McpServer, reason: str) -> None:
     with pytest.raises(ToolError, match=reason):
         McpTools([server])
+
+
+def test_headers_go_with_every_request_and_are_not_shown() -> None:
+    seen: list[str | None] = []
+
+    class Refuse(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            self.send_error(401)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the library's name)
+            """Quiet."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Refuse) as refusing:
+        threading.Thread(target=refusing.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{refusing.server_port}/mcp"
+        guarded = McpServer(name="guarded", url=url, headers={"Authorization": "Bearer secret"})
+        with pytest.raises(ToolError, match="'guarded' cannot be used") as caught:
+            McpTools([guarded])
+        refusing.shutdown()
+    assert set(seen) == {"Bearer secret"}
+    assert "secret" not in f"{caught.value}{guarded}"
 
 
 @pytest.mark.slow

@@ -9,11 +9,12 @@ import json
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from mambino.chat.tools import Tool
 from mambino.errors import InputError, ToolError, Unsupported
@@ -21,10 +22,13 @@ from mambino.errors import InputError, ToolError, Unsupported
 if TYPE_CHECKING:
     import mcp
     import mcp_types
+    from mcp.client._transport import TransportStreams
 
 CONNECT_TIMEOUT_S = 30.0
 CALL_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 10.0
+HTTP_TIMEOUT_S = 30.0
+HTTP_READ_TIMEOUT_S = 300.0  # a server may keep a stream open while a tool works
 MAX_TOOLS = 500  # of one server
 _MAX_REASON_CHARS = 300
 
@@ -33,7 +37,8 @@ _MAX_REASON_CHARS = 300
 class McpServer:
     """A program to start (command, with its arguments), or the url of a running server's streamable HTTP endpoint.
 
-    name goes before the names of tools that other servers have too. env is added to a minimal environment.
+    name goes before the names of tools that other servers have too. env is added to a minimal environment; headers go
+    with every HTTP request (a token, for example).
     """
 
     name: str
@@ -41,6 +46,7 @@ class McpServer:
     url: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold secrets
 
     def __post_init__(self) -> None:
         if bool(self.command) == (self.url is not None):
@@ -128,18 +134,11 @@ class McpTools:
     async def _hold(self, server: McpServer, ready: "asyncio.Future[_Connection]") -> None:
         """Keep one connection open until all are closed; the SDK wants it left by the task that entered it."""
         import mcp
-        from mcp.client.stdio import StdioServerParameters, stdio_client
 
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
             try:
-                if server.url is not None:
-                    client = mcp.Client(server.url, read_timeout_seconds=self._call_timeout_s)
-                else:
-                    program, *arguments = server.command
-                    started = StdioServerParameters(
-                        command=program, args=arguments, env=dict(server.env), cwd=server.cwd
-                    )
-                    client = mcp.Client(stdio_client(started, said), read_timeout_seconds=self._call_timeout_s)
+                transport = _program(server, said) if server.url is None else _http(server.url, server.headers)
+                client = mcp.Client(transport, read_timeout_seconds=self._call_timeout_s)
                 async with client:
                     tools = await _all_tools(client)
                     if not ready.done():
@@ -202,6 +201,28 @@ def _require_sdk() -> None:
         raise Unsupported("[mcp] MCP servers need the official SDK: pip install 'mambino[mcp]'") from error
 
 
+def _program(server: McpServer, said: TextIO) -> "AbstractAsyncContextManager[TransportStreams]":
+    """A started program; its error stream goes to said."""
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
+    program, *arguments = server.command
+    started = StdioServerParameters(command=program, args=arguments, env=dict(server.env), cwd=server.cwd)
+    return stdio_client(started, said)
+
+
+@asynccontextmanager
+async def _http(url: str, headers: Mapping[str, str]) -> "AsyncIterator[TransportStreams]":
+    import httpx2  # the SDK's own client library
+    from mcp.client.streamable_http import streamable_http_client
+
+    limits = httpx2.Timeout(HTTP_TIMEOUT_S, read=HTTP_READ_TIMEOUT_S)
+    async with (
+        httpx2.AsyncClient(headers=dict(headers), timeout=limits) as http,
+        streamable_http_client(url, http_client=http) as streams,
+    ):
+        yield streams
+
+
 async def _all_tools(client: "mcp.Client") -> "list[mcp_types.Tool]":
     listed = await client.list_tools()
     tools = list(listed.tools)
@@ -235,7 +256,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARS]
 
 
-def _last_words(said: IO[str]) -> str:
+def _last_words(said: TextIO) -> str:
     """The last line that a program wrote to its error stream."""
     said.seek(0)
     lines = said.read()[-_MAX_REASON_CHARS:].strip().splitlines()

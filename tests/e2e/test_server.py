@@ -85,6 +85,22 @@ def test_a_client_that_vanishes_frees_its_slot(server: ServerProcess) -> None:
     wait_until_idle(server)
 
 
+def test_bad_company_leaves_no_trace_but_a_line_in_the_log(server: ServerProcess) -> None:
+    place = urlsplit(server.address)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {place.netloc}\r\ncontent-type: application/json\r\n"
+    for raw in (head + "content-length: 1000\r\n\r\n{", "\0\1\2 nonsense\r\n\r\n", head):
+        with socket.create_connection((place.hostname, place.port or 0), timeout=10) as connection:
+            connection.sendall(raw.encode())
+    asked = {"origin": server.address, "access-control-request-method": "POST"}
+    assert httpx.options(f"{server.address}/v1/chat/completions", headers=asked).status_code == 204
+    body = b"x" * 10_000_000
+    large = httpx.post(f"{server.address}/v1/messages", content=body, headers={"content-type": "application/json"})
+    assert large.status_code == 413
+    wait_until_idle(server)
+    time.sleep(0.05)
+    assert not any("Traceback" in line for line in server.log)
+
+
 def test_many_at_once_get_what_each_alone_gets_and_the_rest_are_told_when_to_come(server: ServerProcess) -> None:
     asked = {"messages": STORY, "temperature": 0, "max_tokens": 60}
     alone = httpx.post(f"{server.address}/v1/chat/completions", json=asked, timeout=60).json()

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from typing import Never
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from mambino.errors import InputError
 from mambino.server.schema import Body, Checker
 
 MAX_DEPTH = 64  # of nested lists and objects; schemas of tools are the deepest thing that people send
+CLIENT_GONE = 499  # nobody reads this reply; the log and the metrics show it
 _LARGE_BYTES = 64 * 2**10  # from here on, parsing would hold up the event loop
 
 
 async def read_body(request: Request, checker: Checker, max_bytes: int) -> Body:
-    """The checked body. Raises HTTPException 413 or 415; InputError that names the fault."""
+    """The checked body. Raises HTTPException 413, 415 or CLIENT_GONE; InputError that names the fault."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise HTTPException(415, f"content-type must be application/json, got {content_type[:80] or 'none'!r}")
@@ -25,10 +26,13 @@ async def read_body(request: Request, checker: Checker, max_bytes: int) -> Body:
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > max_bytes:
-            raise _too_large(max_bytes)
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > max_bytes:
+                raise _too_large(max_bytes)
+    except ClientDisconnect:
+        raise HTTPException(CLIENT_GONE, "the client has gone") from None
     if len(received) > _LARGE_BYTES:
         return await asyncio.to_thread(parse_body, bytes(received), checker)
     return parse_body(bytes(received), checker)

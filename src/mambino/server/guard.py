@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mambino.server.metrics import Metrics
@@ -56,7 +57,7 @@ class Guard:
             if not _is_preflight(scope):
                 await self._app(scope, receive, watched.send)
             else:
-                await JsonReply(None, 204)(scope, receive, watched.send)
+                await Response(status_code=204)(scope, receive, watched.send)
         except Exception as error:  # every request gets an answer, in its own API's words
             if status_of(error) == 500:
                 _log.exception("%s %s failed", scope["method"], _shown(scope["path"]))

@@ -22,6 +22,7 @@ from mambino.chat.request import AnswerRequest, OutputFormat
 from mambino.errors import ContextFull, MambinoError
 from mambino.generation.generate import TokenEvent
 from mambino.generation.params import SamplingParams
+from mambino.server.body import CLIENT_GONE
 from mambino.server.metrics import Metrics
 from mambino.server.reply import until_gone
 from mambino.server.responses.store import ResponseStore
@@ -30,8 +31,6 @@ from mambino.server.slots import Slots
 from mambino.server.worker import BatchingLM
 
 _log = logging.getLogger("mambino.server")
-
-CLIENT_GONE = 499  # nobody reads this reply; the log and the metrics show it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

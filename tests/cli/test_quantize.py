@@ -109,6 +109,16 @@ def test_measured_text_is_held_out_of_calibration(text: Path) -> None:
     assert not calibrating & {piece.tobytes() for piece in read.measuring}
 
 
+def test_a_text_that_is_none_is_refused(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = open_checkpoint(BUNDLED)
+    text.write_bytes(b"caf\xe9 " * 500)
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_text(checkpoint, text, 512)
+    monkeypatch.setattr("mambino.cli.calibration._MAX_TEXT_NBYTES", 100)
+    with pytest.raises(InputError, match="a text of more than 0 MiB"):
+        read_text(checkpoint, text, 512)
+
+
 @pytest.mark.native
 def test_divergence_is_nothing_for_the_same_types_and_grows_as_bits_go(text: Path) -> None:
     checkpoint = open_checkpoint(BUNDLED)

@@ -77,6 +77,7 @@ def test_a_plan_survives_json():
     ("text", "message"),
     [
         ("{", "x: not JSON"),
+        (b"\xff\xfe\xfa", "x: not JSON"),
         ("[" * 100_000, "x: not JSON"),
         ("[]", "expected an object"),
         ('{"format": "other", "types": {}}', "expected an object"),

@@ -26,6 +26,7 @@ from mambino.quant.types import F32, Q8_0
 _PIECE_TOKENS = 512
 _MEASURED_PIECES = 2  # of at most _PIECE_TOKENS, held out from calibration
 _LEAST_TOKENS = 64
+_MAX_TEXT_NBYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,10 @@ class CalibrationText:
 def read_text(checkpoint: Checkpoint, path: Path, max_tokens: int) -> CalibrationText:
     """Pieces spread over the text, every few of them held out.
 
-    Raises     InputError if the text is not UTF-8 or too short
+    Raises     InputError if the text is not UTF-8, too short or too long
     """
+    if path.stat().st_size > _MAX_TEXT_NBYTES:
+        raise InputError(f"{path}: a text of more than {_MAX_TEXT_NBYTES >> 20} MiB; a part of it calibrates as well")
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

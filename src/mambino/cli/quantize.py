@@ -114,7 +114,7 @@ def command(
         result = _searched(checkpoint, max_nbytes, text, importance, notes, threads)
         plan, kl = result.plan, result.measured_kl
     elif plan_file is not None:
-        plan, kl = plan_from_json(plan_file.read_text(encoding="utf-8"), str(plan_file)), None
+        plan, kl = plan_from_json(plan_file.read_bytes(), str(plan_file)), None
     else:
         plan, kl = plan_for_mix(mix or _DEFAULT_MIX, shapes_of(checkpoint)), None
     if save_plan is not None:

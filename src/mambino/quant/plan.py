@@ -52,10 +52,10 @@ class QuantPlan:
         return json.dumps({"format": _FORMAT, "name": self.name, "types": types}, indent=1) + "\n"
 
 
-def plan_from_json(text: str, where: str) -> QuantPlan:
-    """The plan that to_json wrote. Raises InputError that begins with where."""
+def plan_from_json(encoded: str | bytes, where: str) -> QuantPlan:
+    """The plan that to_json wrote. Raises InputError that names where."""
     try:
-        document = json.loads(text)
+        document = json.loads(encoded)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"[plan] {where}: not JSON ({error}); write one with `mambino quantize --write-plan`"

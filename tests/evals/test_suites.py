@@ -88,11 +88,18 @@ def ranked(ranker: Longest) -> Player:
     return Player(responder=Told(lambda p: ""), ranker=ranker)
 
 
-def test_blimp_compares_the_sentences_of_a_pair(shared_dir: Path, tmp_path: Path) -> None:
-    task = load_task("blimp", options(shared_dir))
-    results = run(task, ranked(Longest()), tmp_path, settings={})
-    longer = [len(str(s.data["good"])) >= len(str(s.data["bad"])) for s in task.samples]
-    assert results.metrics["accuracy"].value == pytest.approx(sum(longer) / len(longer))
+def test_blimp_compares_the_sentences_of_a_pair(tmp_path: Path) -> None:
+    pairs = [("the cats sleep", "the cat sleep"), ("he runs", "he running"), ("she saw him", "she saw he")]
+    rows = [
+        {"sentence_good": good, "sentence_bad": bad, "UID": "u", "pairID": str(i), "field": "syntax/semantics"}
+        for i, (good, bad) in enumerate(pairs)
+    ]
+    (tmp_path / "blimp.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ranker = Longest()
+    results = run(load_task("blimp", SuiteOptions(folder=tmp_path)), ranked(ranker), tmp_path / "out", settings={})
+    assert ranker.prompts == ["", "", ""]
+    assert results.metrics["accuracy"].value == pytest.approx(2 / 3)
+    assert results.metrics["syntax_semantics"].samples == 3
 
 
 def test_mmlu_asks_for_a_letter(shared_dir: Path, tmp_path: Path) -> None:

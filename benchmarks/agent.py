@@ -123,13 +123,15 @@ class Ours:
         self.tokenizer = open_tokenizer(path)
         self.context = context
         self.answerer = self.fresh(2**31)
+        self.said: dict[tuple[str, int], Message] = {}  # by content and turn
         self.end = self.tokenizer.special_tokens["<|im_end|>"]
 
     def fresh(self, cache_nbytes: int) -> Answerer:
         return Answerer(self.model, self.tokenizer, context=self.context, cache=SnapshotTree(cache_nbytes))
 
-    def answer(self, step: Step, *, settles: bool = True) -> dict[str, float]:
+    def answer(self, step: Step) -> dict[str, object]:
         """Seconds to the first token, tokens of the prompt and those that were new, seconds of idle work after."""
+        step = replace(step, messages=self.as_said(step))
         self.model.script = [*self.tokenizer.encode(step.reply, parse_special=True), self.end]
         request = request_of(step)
         started = time.perf_counter()
@@ -137,12 +139,12 @@ class Ours:
             for _ in answer:
                 pass
             turn, note = answer.turn, answer.note
-        assert answer.message is not None
-        if answer.message.content.strip() != step.answer.content:
-            raise SystemExit(f"forced reply came out as {answer.message}")
+        message = answer.message
+        if message is None or message.content.strip() != step.answer.content:
+            raise SystemExit(f"forced reply came out as {message}")
         idle = time.perf_counter()
-        if settles:
-            self.answerer.settle(request, step.answer)
+        self.answerer.settle(request, message)
+        self.said[step.answer.content, step.turn] = message
         return {
             "first_token_s": turn.prompt_s,
             "prompt_tokens": turn.prompt_tokens,
@@ -151,6 +153,20 @@ class Ours:
             "idle_s": time.perf_counter() - idle,
             "note": note,
         }
+
+    def as_said(self, step: Step) -> tuple[Message, ...]:
+        """The messages of step, with the ids that our calls were given."""
+        messages: list[Message] = []
+        turn = 0
+        for message in step.messages:
+            turn += message.role == "user"
+            if message.role == "assistant":
+                messages.append(self.said.get((message.content, turn), message))
+            elif message.role == "tool":
+                messages.append(replace(message, tool_call_id=messages[-1].tool_calls[0].id))
+            else:
+                messages.append(message)
+        return tuple(messages)
 
     def recompute(self, step: Step) -> float:
         """Seconds to the first token with nothing remembered."""
@@ -279,7 +295,7 @@ def main() -> None:
         record["times_sooner_than_recomputing"] = statistics.median(ratios)
         print(f"from turn 2: {statistics.median(ratios):.1f} times sooner than from nothing")
     if options.memory_turns:
-        ours.answerer = ours.fresh(2**29)
+        ours.answerer, ours.said = ours.fresh(2**29), {}
         record["memory"] = measure_memory(ours, options.memory_turns, rules)
         print(record["memory"])
     if options.llama_server:

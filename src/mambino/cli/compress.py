@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from mambino.cli.options import debug_option
+
 STEPS = {
     "plan": "List the sizes that fit a budget, and what training them would take.",
     "rank": "Score every part of a model and put the useful parts first.",
@@ -33,6 +35,7 @@ class _Steps(click.Group):
 
 
 @click.command(cls=_Steps, subcommand_metavar="STEP ...")
+@debug_option
 def command() -> None:
     """Make smaller models out of a large one.
 

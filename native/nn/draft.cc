@@ -21,7 +21,7 @@ void Engine::verify(SequenceState& state, std::span<const int32_t> tokens, float
     for (auto& scratch : draft_scan_) scratch.reserve(head_size);
     state.set_drafted(0);
     const Segment segment{&state, tokens.data(), 0, count, true};
-    run_layers({&segment, 1}, count);
+    run_layers({&segment, 1}, count, all_rows(count));
     head(residual_.data(), count, out);
 }
 

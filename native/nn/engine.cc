@@ -1,6 +1,7 @@
 #include "nn/engine.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.h"
 
@@ -81,13 +82,13 @@ void Engine::extend(std::span<SequenceState* const> states, std::span<const std:
 
     // Fill passes of up to kMaxRows rows, sequence after sequence; a sequence may span several passes.
     std::vector<Segment> segments;
-    std::vector<std::pair<size_t, int64_t>> finished;  // (sequence, its last row in this pass)
+    std::vector<int64_t> last_rows;  // in this pass, of the sequences that end in it
     int64_t rows = 0;
+    float* last = last_.data();
     const auto run = [&] {
-        run_layers(segments, rows);
-        for (const auto& [sequence, row] : finished)
-            std::copy_n(residual_.data() + row * weights_.hidden, weights_.hidden, last_.data() + sequence * weights_.hidden);
-        segments.clear(), finished.clear(), rows = 0;
+        run_layers(segments, rows, last_rows);
+        last = std::copy_n(residual_.data(), last_rows.size() * weights_.hidden, last);
+        segments.clear(), last_rows.clear(), rows = 0;
     };
     for (size_t i = 0; i < states.size(); ++i) {
         const int64_t count = static_cast<int64_t>(tokens[i].size());
@@ -95,7 +96,7 @@ void Engine::extend(std::span<SequenceState* const> states, std::span<const std:
             const int64_t take = std::min(count - done, kMaxRows - rows);
             segments.push_back({states[i], tokens[i].data() + done, rows, take});
             rows += take, done += take;
-            if (done == count) finished.emplace_back(i, rows - 1);
+            if (done == count) last_rows.push_back(rows - 1);
             if (rows == kMaxRows) run();
         }
     }
@@ -111,21 +112,41 @@ void Engine::score(std::span<const int32_t> tokens, float* out) {
     const auto state = new_state(total);
     for (int64_t done = 0; done < total; done += kMaxRows) {
         const Segment segment{state.get(), tokens.data() + done, 0, std::min(total - done, kMaxRows)};
-        run_layers({&segment, 1}, segment.count);
+        run_layers({&segment, 1}, segment.count, all_rows(segment.count));
         head(residual_.data(), segment.count, out + done * weights_.vocab);
     }
 }
 
-void Engine::run_layers(std::span<const Segment> segments, int64_t rows) {
+void Engine::run_layers(std::span<const Segment> segments, int64_t rows, std::span<const int64_t> wanted) {
     embed(segments);
     for (size_t i = 0; i < weights_.layers.size(); ++i) {
+        // What a last MLP makes of rows that nobody reads would be lost: it remembers nothing.
+        if (i + 1 == weights_.layers.size() && std::holds_alternative<MlpLayer>(weights_.layers[i].mixer)) rows = keep_rows(wanted), wanted = {};
+        if (rows == 0) break;
         std::visit([&](const auto& mixer) { mix(mixer, i, segments, rows); }, weights_.layers[i].mixer);
         add_to_residual(rows);
     }
+    if (!wanted.empty()) keep_rows(wanted);
     for (const Segment& segment : segments) {
         if (segment.is_draft) segment.state->set_drafted(segment.count);
         else segment.state->advance(segment.count);
     }
+}
+
+int64_t Engine::keep_rows(std::span<const int64_t> wanted) {
+    float* to = residual_.data();
+    for (const int64_t row : wanted) {
+        const float* from = residual_.data() + row * weights_.hidden;
+        if (from != to) std::copy_n(from, weights_.hidden, to);
+        to += weights_.hidden;
+    }
+    return static_cast<int64_t>(wanted.size());
+}
+
+std::vector<int64_t> Engine::all_rows(int64_t count) {
+    std::vector<int64_t> rows(static_cast<size_t>(count));
+    std::iota(rows.begin(), rows.end(), 0);
+    return rows;
 }
 
 void Engine::embed(std::span<const Segment> segments) {

@@ -69,7 +69,10 @@ class Engine {
     };
 
     void reserve(int64_t rows, int64_t head_rows);
-    void run_layers(std::span<const Segment> segments, int64_t rows);
+    // Leaves the residual rows that are wanted (in increasing order) as the first ones.
+    void run_layers(std::span<const Segment> segments, int64_t rows, std::span<const int64_t> wanted);
+    int64_t keep_rows(std::span<const int64_t> wanted);  // returns how many
+    static std::vector<int64_t> all_rows(int64_t count);
     void head(const float* hidden, int64_t rows, float* out);
     // Quantise what quantising row first of the head's input left over, as row second.
     void add_second_term(int64_t first, int64_t second);

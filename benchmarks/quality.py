@@ -160,11 +160,14 @@ def peer_points(
 def plot(points: list[dict], title: str, path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 6), layout="constrained")
+    points = [point for point in points if point["bits"] < 7.5]  # 8 bits lie decades below the rest
     for series in dict.fromkeys(point["series"] for point in points):
         line = sorted((p["nbytes"] / 1e6, p["kl"], p["name"]) for p in points if p["series"] == series)
         is_line = series == "mambino, searched"
-        axes.plot([x for x, _, _ in line], [y for _, y, _ in line], "-o" if is_line else "o", label=series, alpha=0.8)
+        axes.plot(
+            [x for x, _, _ in line], [y for _, y, _ in line], "-o" if is_line else "o", markersize=4, label=series
+        )
         for x, y, name in line if series in _LABELLED else []:
             axes.annotate(name, (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
     axes.set(yscale="log", xlabel="file, MB", ylabel="KL to the source, nats", title=title)
@@ -216,7 +219,7 @@ def main() -> None:
     if options.out:
         options.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if options.plot:
-        plot([point for point in points if point["series"] != "source"], title, options.plot)
+        plot(points, title, options.plot)
     print(json.dumps(record))
 
 

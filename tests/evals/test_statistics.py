@@ -24,6 +24,15 @@ def test_a_metric_is_the_ratio_of_the_sums() -> None:
     assert summary.value == 0.25
 
 
+def test_three_of_three_is_not_certain() -> None:
+    """Clopper and Pearson's exact interval of 3 of 3 is 0.29 to 1."""
+    all_right, none_right = (summarize([Share(part=part)] * 3) for part in (1.0, 0.0))
+    assert all_right is not None
+    assert none_right is not None
+    assert (round(all_right.low, 2), all_right.high) == (0.29, 1.0)
+    assert (none_right.low, round(none_right.high, 2)) == (0.0, 0.71)
+
+
 def test_nothing_to_divide_by_is_no_value() -> None:
     assert summarize([]) is None
     assert summarize([Share(part=0, whole=0)]) is None

@@ -43,9 +43,12 @@ def summarize(shares: Sequence[Share], *, seed: int = 0) -> Summary | None:
     part, whole = _arrays(shares)
     if not whole.sum():
         return None
-    values = _resampled(part[:, None], whole[:, None], seed)[:, 0]
-    low, high = _interval(values)
-    return Summary(value=float(part.sum() / whole.sum()), low=low, high=high, samples=len(shares))
+    value = float(part.sum() / whole.sum())
+    low, high = _interval(_resampled(part[:, None], whole[:, None], seed)[:, 0])
+    if value in (0.0, 1.0) and low == high:  # resampling cannot see what never happened: Clopper and Pearson's bound
+        room = 1.0 - ((1.0 - CONFIDENCE) / 2) ** (1.0 / len(shares))
+        low, high = (0.0, room) if value == 0.0 else (1.0 - room, 1.0)
+    return Summary(value=value, low=low, high=high, samples=len(shares))
 
 
 def compare(a: Mapping[str, Share], b: Mapping[str, Share], *, seed: int = 0) -> Difference | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from mambino.chat.gym_rows import called
 from mambino.evals.data import Source, SuiteOptions
-from mambino.evals.gym_rows import called, conversation
+from mambino.evals.gym_rows import conversation
 from mambino.evals.task import AnswerJson, Sample, Task, Verdict, first, single
 from mambino.evals.tasks import only_part
 from mambino.scoring.call_forms import calls_of

@@ -101,7 +101,8 @@ def report() -> str:
             f"  {cost.state_nbytes / 1e9:.0f} GB shared, {cost.activation_nbytes / 1e9:.0f} GB a GPU for a pass",
         ]
         for name in ("H100 SXM", "B200"):
-            lines.append(f"  {name}: {cost.gpu_hours(GPUS[name]):,.0f} GPU-hours")
+            gpus = cost.gpus_for_memory(GPUS[name])
+            lines.append(f"  {name}: {cost.gpu_hours(GPUS[name]):,.0f} GPU-hours; at least {gpus} for the memory")
     return "\n".join(lines)
 
 

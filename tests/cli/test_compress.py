@@ -119,6 +119,17 @@ def test_distill_onto_a_grid(mambino: Any, parent: Path, tmp_path: Path) -> None
     assert open_checkpoint(out).config == open_checkpoint(parent / "big").config
 
 
+def test_distill_from_stored_words_goes_on_where_it_was(mambino: Any, parent: Path, tmp_path: Path) -> None:
+    args = ("compress", "distill", str(parent / "big"), str(parent / "big"), *text(parent), "--steps", "2",
+            "--stored", "20", "--folder", str(tmp_path / "run"))  # fmt: skip
+    code, _, err = mambino(*args, "--out", str(tmp_path / "taught"))
+    assert code == 0, err
+    assert "teacher: 2 of 2 batches" in err
+    code, _, err = mambino(*args, "--out", str(tmp_path / "again"))
+    assert (code, "teacher:" in err) == (0, False)
+    assert mambino(*args, "--out", "x", "--mix", "q8_0")[0] == 2
+
+
 def test_distill_needs_one_tokenizer(mambino: Any, parent: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     write_tiny_directory(other)

@@ -1,6 +1,8 @@
 """`mambino compress distill`: teach a small model what a large one says. Start at command."""
 
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +25,11 @@ from mambino.formats.checkpoint import Checkpoint
 from mambino.load import tokenizer_of
 from mambino.quant.mixes import MIXES, plan_for_mix
 
+if TYPE_CHECKING:
+    from mambino.model.hybrid import HybridLM
+    from mambino.train.data import MixedBatches
+    from mambino.train.loop import LossFunction
+
 
 @click.command()
 @click.argument("teacher")
@@ -34,20 +41,26 @@ from mambino.quant.mixes import MIXES, plan_for_mix
               help="Share of the loss that is the text itself.")  # fmt: skip
 @click.option("--mix", type=click.Choice(list(MIXES)), metavar="NAME",
               help="Train on the grid that `mambino quantize --mix` of this name writes.")  # fmt: skip
+@click.option("--stored", type=click.IntRange(1), metavar="K",
+              help="Hear the teacher first, keep its K likeliest tokens on disk, train from those.")  # fmt: skip
 @click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Of the run.  [default: OUT.run]")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
 @debug_option
 def command(
     teacher: str, student: str, data: tuple[Path, ...], rows: int, row_size: int, parse_special: bool, seed: int,
-    steps: int, learning_rate: float, target_weight: float, mix: str | None, folder: Path | None, out: Path,
+    steps: int, learning_rate: float, target_weight: float, mix: str | None, stored: int | None,
+    folder: Path | None, out: Path,
 ) -> None:  # fmt: skip
     """Train STUDENT until it says what TEACHER says. They need the same tokenizer, nothing else.
 
     \b
     mambino compress distill big/ small/ --data text.jsonl --out taught/
     mambino compress distill big/ big/ --data text.jsonl --mix q4_0 --out robust/
+    mambino compress distill big/ small/ --data text.jsonl --stored 64 --out taught/
     """
     require_fresh(out)
+    if stored is not None and (mix is not None or target_weight):
+        raise click.UsageError("--stored holds the teacher's words only: leave out --mix and --target-weight")
     source, master_source = open_parent(student), open_parent(teacher)
     _require_one_tokenizer(master_source, source)
     text = TextOptions(data=data, rows=rows, row_size=row_size, parse_special=parse_special, seed=seed)
@@ -65,15 +78,31 @@ def command(
     if mix is not None:
         plan = plan_for_mix(mix, shapes_of(source))
         loss = quantised_distillation_loss(master, module.config, plan, target_weight=target_weight)
+    run = folder or out.with_name(f"{out.name}.run")
+    if stored is not None:
+        loss = _stored_loss(master, stream_of(training, text), run / "logits", steps, stored)
     train(
         module, Optimizer.for_model(module, OptimSettings(learning_rate=learning_rate)),
         Cosine(warmup_steps=max(1, steps // 50), decay_steps=max(1, steps - max(1, steps // 50))),
-        stream_of(training, text), loss, folder=folder or out.with_name(f"{out.name}.run"), settings=LoopSettings(),
+        stream_of(training, text), loss, folder=run, settings=LoopSettings(),
     )  # fmt: skip
     write_model(out, module, source)
     print(out)
     apart = distance(NestedLM(module), SubConfig.whole(module.config), master, held_out_batches(held_out, text))
     note(f"KL to the teacher on held-out text: {apart:.4f} nats a token")
+
+
+def _stored_loss(
+    teacher: "HybridLM", stream: "MixedBatches", folder: Path, num_steps: int, kept: int
+) -> "LossFunction":
+    """What the teacher says to every batch, from folder if it is there already. Mutates stream; folder."""
+    from mambino.compress.stored_logits import BATCHES, store_logits, stored_distillation_loss
+
+    if not (folder / BATCHES).exists():
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was stopped while storing
+        store_logits(teacher, stream, folder, num_steps=num_steps, kept=kept,
+                     on_progress=lambda done: note(f"teacher: {done} of {num_steps} batches"))  # fmt: skip
+    return stored_distillation_loss(folder)
 
 
 def _require_one_tokenizer(teacher: Checkpoint, student: Checkpoint) -> None:

@@ -35,10 +35,6 @@ class Budget:
     def fits(self, config: HybridConfig) -> bool:
         return self.cost(config) <= self.limit
 
-    def missed_by(self, config: HybridConfig) -> float:
-        """Cost over limit, minus 1: 0.1 is ten per cent too much."""
-        return self.cost(config) / self.limit - 1.0
-
 
 def parameters(config: HybridConfig) -> float:
     """Stored weights, exactly."""

@@ -9,7 +9,7 @@ from itertools import product
 
 from mambino.compress.budget import Budget
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
-from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
+from mambino.config import HybridConfig, MambaSpec, MlpSpec
 from mambino.errors import InputError
 
 _AT_MOST = 100_000
@@ -98,18 +98,3 @@ def _sizes(whole: int, multiple: int, least: float, steps: int) -> tuple[int, ..
     shares = [1.0 - (1.0 - least) * step / max(1, steps - 1) for step in range(steps)]
     rounded = {max(multiple, round(share * whole / multiple) * multiple) for share in shares}
     return tuple(sorted((size for size in rounded | {whole} if size <= whole), reverse=True))
-
-
-def cuttable_sizes(parent: HybridConfig) -> dict[str, int]:
-    """The largest size of every axis that the parent has, by the names of SubSizes."""
-    sizes = {"hidden_size": parent.hidden_size, "num_layers": len(parent.layers)}
-    for layer in parent.layers:
-        match layer:
-            case MambaSpec():
-                own = {"mamba_heads": layer.num_heads, "mamba_head_dim": layer.head_dim}
-            case AttentionSpec():
-                own = {"attention_heads": layer.num_heads, "kv_heads": layer.num_kv_heads}
-            case MlpSpec():
-                own = {"intermediate_size": layer.intermediate_size}
-        sizes |= {name: max(size, sizes.get(name, 0)) for name, size in own.items()}
-    return sizes

@@ -24,6 +24,7 @@ from mambino.train.placed import placed
 
 # Letters: S steps, B rows, T tokens, K kept tokens, V vocabulary.
 
+BATCHES = "batches.json"  # written last: where it is, the store is whole
 _LEAST_REST = 1e-6  # of probability outside the K tokens; float16 rounding can leave less than nothing
 
 
@@ -59,7 +60,7 @@ def store_logits(
         on_progress(step + 1)
     np.save(folder / "ids.npy", torch.stack(ids).numpy())
     np.save(folder / "log_probs.npy", torch.stack(log_probs).numpy())
-    with replacing(folder / "batches.json") as file:
+    with replacing(folder / BATCHES) as file:
         file.write(json.dumps({"vocab_size": teacher.config.vocab_size, "sha256": digests}).encode())
 
 
@@ -68,7 +69,7 @@ def stored_distillation_loss(folder: Path) -> LossFunction:
 
     Raises     FormatError for a damaged folder. The loss raises InputError for a batch that the store has not seen
     """
-    described = read_json(folder / "batches.json")
+    described = read_json(folder / BATCHES)
     digests, vocab_size = described.get("sha256"), described.get("vocab_size")
     try:
         ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from serving import HELLO, Served, stream_events
@@ -146,3 +147,30 @@ def test_a_thinking_budget_ends_the_thinking(serve: Serve) -> None:
     body = served.post("/v1/chat/completions", {"messages": HELLO, "thinking_budget": 16, "max_tokens": 40}).json()
     assert body["usage"]["completion_tokens_details"]["reasoning_tokens"] <= 20
     assert body["choices"][0]["message"]["reasoning_content"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("api", ["OpenAIChatCompletionsModel", "OpenAIResponsesModel"])
+def test_an_agent_framework_runs_its_tools_through_the_server(weather: Served, api: str) -> None:
+    agents = pytest.importorskip("agents", reason="pip install openai-agents")
+    openai = pytest.importorskip("openai")
+    agents.set_tracing_disabled(True)
+    called: list[tuple[str, int]] = []
+
+    @agents.function_tool(name_override="weather")  # type: ignore[untyped-decorator]
+    def look_outside(city: str, days: int) -> str:
+        """What the sky does."""
+        called.append((city, days))
+        return "rain"
+
+    async def work(client: httpx.AsyncClient) -> str:
+        connected = openai.AsyncOpenAI(base_url="http://test/v1", api_key="none", http_client=client, max_retries=0)
+        model = getattr(agents, api)(model="tiny", openai_client=connected)
+        agent = agents.Agent(name="a", instructions="Be short.", tools=[look_outside], model=model)
+        running = agents.Runner.run_streamed(agent, "weather?")
+        async for _ in running.stream_events():
+            pass
+        return str(running.final_output)
+
+    assert weather.run(work) == "It rains."
+    assert called == [("Oslo", 2)]

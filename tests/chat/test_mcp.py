@@ -31,6 +31,7 @@ def free_port() -> int:
         return port
 
 
+@pytest.mark.slow
 def test_a_program_lends_its_tools() -> None:
     with McpTools([McpServer(name="one", command=(sys.executable, SERVER, "one"))]) as connected:
         assert call(connected, "add", a=2, b=3).text == "5"

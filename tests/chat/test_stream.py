@@ -23,7 +23,7 @@ TOOL: Schema = {
     },
 }
 WIRES = (NEMOTRON, HERMES, NANO_V2)
-LONG_CHARS = 40_000
+LONG_CHARS = 20_000
 
 
 def split(feeds: Sequence[str], *, inside: bool, wire: WireFormat | None = None) -> Parts:

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mambino.chat.builtin_tools.calculator import calculate, calculator_tools, format_number
@@ -69,6 +69,7 @@ def test_what_cannot_be_calculated_is_said(expression: str, reason: str) -> None
         calculate(expression)
 
 
+@settings(max_examples=50)
 @given(st.text(alphabet="0123456789+-*/%^!(). ,episqrtlogmax", max_size=40))
 def test_any_text_gives_a_number_or_a_reason(text: str) -> None:
     try:

@@ -39,11 +39,16 @@ class JsonCallReader:
         self._rest: str | None = None
 
     def feed(self, text: str) -> Reading:
-        for index, char in enumerate(text):
-            self._step(char)
-            if self._rest is not None:
-                self._rest += text[index + 1 :]
-                break
+        index = 0
+        while index < len(text) and self._rest is None:
+            run = self._arguments.plain_run(text, index) if self._step == self._in_arguments else ""
+            if run:
+                self._emit(run)
+            else:
+                self._step(text[index])
+            index += len(run) or 1
+        if self._rest is not None:
+            self._rest += text[index:]
         pieces, self._pieces = self._pieces, []
         return Reading(pieces=pieces, rest=self._rest)
 

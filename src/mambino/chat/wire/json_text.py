@@ -14,6 +14,7 @@ MAX_SCALAR_CHARS = 400
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")  # up to e99: finite in every reader
 _LITERALS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
 _SCALAR_CHARS = frozenset("+-.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_PLAIN = re.compile(r"""[^"'\\\x00-\x1f]+""")
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 State = Literal["start", "key or end", "key", "colon", "value or end", "value", "more", "string", "scalar", "done"]
@@ -62,6 +63,19 @@ class JsonText:
             case "done":
                 raise NotJsonError("text after the end")
         return "" if char in " \t\r\n" else self._at_token(char)
+
+    def plain_run(self, text: str, start: int) -> str:
+        """Characters of text from start on that stand for themselves in the string being read; step takes the next.
+
+        Mutates    self: they are read
+        """
+        if self.state != "string" or self._is_key or not self._string.is_plain:
+            return ""
+        match = _PLAIN.match(text, start)
+        run = match.group() if match else ""
+        if self.depth == 1 and len(self._token) < MAX_SCALAR_CHARS:
+            self._token.append(run)
+        return run
 
     def close(self) -> str:
         """What is missing to make the text so far one JSON value. Mutates self: it is done."""
@@ -187,6 +201,11 @@ class _StringText:
         self._quote = quote
         self._escape = ""  # an escape being read
         self._high = ""  # the first half of a character, which needs the second
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether no escape and no half character is unfinished."""
+        return not self._escape and not self._high
 
     def step(self, char: str) -> str | None:
         """The text that became certain; None at the closing quote. Mutates self."""

@@ -2,8 +2,8 @@
 
     python benchmarks/first_token.py MODEL --peer PYTHON [--rounds 5] [--threads 2]
 
-Both sides are a Python program that opens the file, makes ids of a text, and chooses one token; PYTHON is an interpreter
-that has llama-cpp-python.
+Both sides are a Python program that opens the file, makes ids of a text, and chooses one token; PYTHON is an
+interpreter that has llama-cpp-python.
 """
 
 import argparse

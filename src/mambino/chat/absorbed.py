@@ -11,6 +11,7 @@ import numpy as np
 from mambino.chat.divergence import drops_thinking
 from mambino.chat.spelling import Spelling
 from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
+from mambino.generation.speculate import Speculation
 from mambino.generation.state_store import StateStore
 from mambino.lm import LanguageModel
 
@@ -41,6 +42,7 @@ class AbsorbedText:
         self._empty = self.state.snapshot()
         self.text = ""
         self.ids: list[int] = []
+        self.speculation = Speculation()  # what was measured here serves the next answer
 
     def leads_to(self, text: str) -> bool:
         """Whether text goes on from here."""

@@ -211,4 +211,5 @@ class Answer(Iterator[AnswerEvent]):
             history=plan.slot.ids,
             constraint=plan.constraint,
             on_prompt_progress=report,
+            speculation=plan.slot.speculation,
         )

@@ -26,6 +26,7 @@ from mambino.cli.run_report import logprob_line, report
 from mambino.cli.sampling import ChosenSampling, choose_sampling
 from mambino.cli.terminal import PromptProgress, note, write
 from mambino.generation.generate import generate
+from mambino.generation.speculate import Speculation
 
 INTERRUPTED = 130
 
@@ -181,6 +182,7 @@ class _Run:
             replace(params, stop_token_ids=tuple(ends)),
             decoder=tokenizer.stream(),
             on_prompt_progress=progress,
+            speculation=Speculation(),
         )
         for event in events:
             self._turn = turn

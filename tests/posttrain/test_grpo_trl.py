@@ -1,4 +1,4 @@
-"""GRPO's loss and gradient against TRL's on the same tensors (its dapo loss: every token of the batch weighs the same)."""
+"""GRPO's loss and gradient against TRL's on the same tensors (its dapo loss: every token weighs the same)."""
 
 from collections import defaultdict
 from types import SimpleNamespace

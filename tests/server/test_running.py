@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from mambino.chat.events import TextPart
+from mambino.chat.messages import Message
+from mambino.chat.request import AnswerRequest
+from mambino.generation.params import SamplingParams
 from mambino.lm import Float32Array, Int32Array, SequenceState
 from mambino.server import reply, running
 from serving import HELLO, Served, reply_service
@@ -30,11 +34,18 @@ class GatedLM(ReplyLM):
         self._closes_after = closes_after
 
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
+        self._step()
+        return super().extend_many(states, tokens)
+
+    def verify(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        self._step()
+        return super().verify(state, tokens)
+
+    def _step(self) -> None:
         assert self.gate.wait(20)
         self.passes += 1
         if self.passes == self._closes_after:
             self.gate.clear()
-        return super().extend_many(states, tokens)
 
 
 class Client:
@@ -220,7 +231,7 @@ def test_a_closing_server_refuses_and_says_so(serve: Serve) -> None:
 
 
 def test_answer_now_reaches_a_running_answer() -> None:
-    model = GatedLM(["Hm. " * 40 + "\n</think>\nYes."], closes_after=12)
+    model = GatedLM([" ".join(map(str, range(100, 140))) + "\n</think>\nYes."], closes_after=12)
     service = reply_service(model=model, tokenizer=model.tokenizer, slots=1)
     served = Served(service)
 
@@ -263,3 +274,36 @@ def test_an_answer_that_fails_is_its_own_problem(serve: Serve, monkeypatch: pyte
         assert failed.status_code == 500
         assert "secret" not in failed.text
     assert served.post(PATH, {"messages": HELLO}).status_code == 200
+
+
+def test_a_client_that_leaves_before_the_first_byte_gives_its_slot_back(serve: Serve) -> None:
+    served = serve([LONG], slots=1)
+
+    async def go() -> None:
+        client = Client(served, {"messages": HELLO, "stream": True})
+        client.leave()
+        await asyncio.wait_for(client.run(), 10)
+        await until(lambda: served.service.slots.running == 0)
+
+    asyncio.run(go())
+
+
+def test_a_reader_that_falls_behind_gets_a_beginning_without_holes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "MAX_UNREAD", 6)
+    said = " ".join(str(number) for number in range(200))
+    service = reply_service([said], slots=1, context=2048)
+    request = AnswerRequest(messages=(Message(role="user", content="count"),), params=SamplingParams(temperature=0))
+
+    async def go() -> str:
+        (answer,) = service.open([request])
+        text = ""
+        async for item in answer:
+            await asyncio.sleep(0.001)
+            if isinstance(item, running.Piece) and isinstance(item.event, TextPart):
+                text += item.event.text
+        return text
+
+    text = asyncio.run(go())
+    service.close()
+    assert said.startswith(text)
+    assert len(text) < len(said)

@@ -5,7 +5,8 @@ Knows no API. Start at JsonReply and EventStream.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -43,14 +44,24 @@ class JsonReply(Response):
         return json_bytes(content)
 
 
-class EventStream(Response):
-    """Sends what events yields; closes events when it ends, the client is gone, or a write takes SLOW_READER_S."""
+class Closable(Protocol):
+    def close(self) -> None: ...
 
-    def __init__(self, events: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> None:
+
+class EventStream(Response):
+    """Sends what events yields, until it ends, the client is gone, or a write takes SLOW_READER_S.
+
+    Then, in any case, events and all its sources are closed: a generator that never began has no finally.
+    """
+
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], sources: Sequence[Closable], headers: Mapping[str, str]
+    ) -> None:
         self.events = events
+        self.sources = sources
         self.status_code = 200
         self.background = None
-        self.init_headers({"content-type": "text/event-stream", "cache-control": "no-store", **(headers or {})})
+        self.init_headers({"content-type": "text/event-stream", "cache-control": "no-store", **headers})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         writing = asyncio.create_task(self._write(send))
@@ -61,6 +72,8 @@ class EventStream(Response):
             for task in (writing, leaving):
                 task.cancel()
             await asyncio.gather(writing, leaving, return_exceptions=True)
+            for source in self.sources:
+                source.close()
             await self.events.aclose()
 
     async def _write(self, send: Send) -> None:

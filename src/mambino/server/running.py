@@ -94,6 +94,7 @@ class Running(AsyncIterator[Item]):
         self._answer: Answer | None = None
         self._thread: threading.Thread | None = None
         self._is_stopped = False
+        self._is_cut = False
         self._has_ended = False
 
     def __aiter__(self) -> Self:
@@ -126,6 +127,7 @@ class Running(AsyncIterator[Item]):
         try:
             async with asyncio.timeout(START_S):
                 self._items.appendleft(await anext(self))
+                self._has_ended = False
         except TimeoutError:
             pass  # it waits in line
 
@@ -181,7 +183,9 @@ class Running(AsyncIterator[Item]):
 
     def _post(self, item: Item) -> None:
         if len(self._items) >= MAX_UNREAD:
+            self._is_cut = True  # for good: there must be no hole in what the reader gets
             self.stop()
+        if self._is_cut:
             return
         self._items.append(item)
         self._loop.call_soon_threadsafe(self._arrived.set)

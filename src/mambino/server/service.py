@@ -6,7 +6,7 @@ Knows no API's JSON. Start at Service.open.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -215,7 +215,7 @@ async def _whole(running: Running) -> Answered:
     raise AssertionError("a running answer ends with Ended or raises")
 
 
-async def merged(running: Sequence[Running]) -> AsyncIterator[tuple[int, Item]]:
+async def merged(running: Sequence[Running]) -> AsyncGenerator[tuple[int, Item], None]:
     """The items of several answers as they come, each with the index of its answer; raises what any of them raises."""
     waiting = {asyncio.ensure_future(anext(one)): index for index, one in enumerate(running)}
     try:

@@ -13,7 +13,7 @@ _STOP_REASONS = {
     "length": "max_tokens",
     "context": "model_context_window_exceeded",
     "tool_calls": "tool_use",
-    "interrupted": "end_turn",
+    "interrupted": "max_tokens",  # cut by the server
 }
 _UNSIGNED = ""  # a signature proves that thinking came from the vendor; ours needs none to be sent back
 
@@ -28,25 +28,32 @@ def message(head: Body, answered: Answered) -> Body:
         blocks.append({"type": "text", "text": answer.content})
     for call in answer.tool_calls:
         blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)})
-    return {**_shell(head, answered.ended.turn), "content": blocks, **_ending(answered.ended)}
+    return {
+        **head,
+        "type": "message",
+        "role": "assistant",
+        "content": blocks,
+        **_ending(answered.ended),
+        "usage": _usage(answered.ended.turn),
+    }
 
 
 def opening(head: Body) -> Body:
     """The message as a stream begins, before anything is known of its tokens."""
-    usage = {"input_tokens": 0, "output_tokens": 0}
-    return {**head, "type": "message", "role": "assistant", "content": [], "stop_reason": None} | {
+    return {
+        **head,
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "stop_reason": None,
         "stop_sequence": None,
-        "usage": usage,
+        "usage": {"input_tokens": 0, "output_tokens": 0},
     }
 
 
 def closing(ended: Ended) -> Body:
     """The stream's message_delta."""
     return {"type": "message_delta", "delta": _ending(ended), "usage": _usage(ended.turn)}
-
-
-def _shell(head: Body, turn: Turn) -> Body:
-    return {**head, "type": "message", "role": "assistant", "usage": _usage(turn)}
 
 
 def _ending(ended: Ended) -> Body:

@@ -113,7 +113,10 @@ MESSAGES = Checker(
             "top_k": integer(0, 2**31),
             "stop_sequences": optional(listed(text(minLength=1), maxItems=MAX_STOPS)),
             "stream": flag(),
-            **{name: ignored() for name in ("metadata", "service_tier", "container", "inference_geo", "context_management")},
+            **{
+                name: ignored()
+                for name in ("metadata", "service_tier", "container", "inference_geo", "context_management")
+            },
         },
         ["messages", "max_tokens"],
     )

@@ -26,7 +26,7 @@ async def messages(service: Service, request: Request) -> Response:
     headers = ignored_header(MESSAGES.ignored(body))
     if asked.streams:
         await begun(running)
-        return EventStream(_events(head, running[0]), headers)
+        return EventStream(_events(head, running[0]), running, headers)
     answers = await whole(request, running)
     return JsonReply(message(head, answers[0]), headers=headers)
 
@@ -39,7 +39,7 @@ async def count_tokens(service: Service, request: Request) -> Response:
 
 
 async def _events(head: Body, running: Running) -> AsyncGenerator[bytes, None]:
-    """The events of a stream, errors included. Closes running."""
+    """The events of a stream, errors included."""
     blocks = Blocks()
     try:
         yield _named({"type": "message_start", "message": opening(head)})
@@ -59,8 +59,6 @@ async def _events(head: Body, running: Running) -> AsyncGenerator[bytes, None]:
         yield _named({"type": "message_stop"})
     except Exception as error:  # the reply has begun: the stream is the only place left to say so
         yield _named(anthropic_error(error))
-    finally:
-        running.close()
 
 
 def _named(event: Body) -> bytes:

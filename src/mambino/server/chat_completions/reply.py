@@ -17,7 +17,7 @@ FINISH_REASONS = {
     "length": "length",
     "context": "length",
     "tool_calls": "tool_calls",
-    "interrupted": "stop",
+    "interrupted": "length",  # cut by the server: the reader is too slow, or the server ends
 }
 
 

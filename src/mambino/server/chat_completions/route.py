@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,7 +31,7 @@ async def chat_completions(service: Service, request: Request) -> Response:
     headers = ignored_header(CHAT_COMPLETION.ignored(body))
     if asked.streams:
         await begun(running)
-        return EventStream(_chunks(service, head, asked, running), headers)
+        return EventStream(_chunks(service, head, asked, running), running, headers)
     answers = await whole(request, running)
     tokenizer = service.answerer.tokenizer if asked.has_logprobs else None
     return JsonReply(completion(head, answers, tokenizer), headers=headers)
@@ -39,40 +40,40 @@ async def chat_completions(service: Service, request: Request) -> Response:
 async def _chunks(
     service: Service, head: Body, asked: ChatCompletion, running: Sequence[Running]
 ) -> AsyncGenerator[bytes, None]:
-    """The events of a stream, errors included. Closes running."""
+    """The events of a stream, errors included."""
     ended: dict[int, Ended] = {}
     try:
         for index in range(len(running)):
             yield sse(chunk(head, index, {"role": "assistant", "content": ""}))
-        async for index, item in merged(running):
-            match item:
-                case Heartbeat():
-                    yield comment(f"waiting behind {item.waiting}" if item.waiting else "working")
-                case PromptProgress():
-                    yield (
-                        _progress(head, item, index)
-                        if asked.streams_progress
-                        else comment(f"prompt {item.done} of {item.total}")
-                    )
-                case Piece():
-                    delta = delta_of(item.event)
-                    if delta is not None:
-                        spoken = logprobs(item.tokens, service.answerer.tokenizer) if asked.has_logprobs else None
-                        yield sse(chunk(head, index, delta, logprobs=spoken))
-                case Ended():
-                    ended[index] = item
-                    reason = FINISH_REASONS[item.turn.finish_reason]
-                    rest = logprobs(item.tokens, service.answerer.tokenizer) if asked.has_logprobs else None
-                    yield sse({**chunk(head, index, {}, logprobs=rest, finish_reason=reason), "timings": timings(item)})
+        async with aclosing(merged(running)) as items:
+            async for index, item in items:
+                match item:
+                    case Heartbeat():
+                        yield comment(f"waiting behind {item.waiting}" if item.waiting else "working")
+                    case PromptProgress():
+                        yield (
+                            _progress(head, item, index)
+                            if asked.streams_progress
+                            else comment(f"prompt {item.done} of {item.total}")
+                        )
+                    case Piece():
+                        delta = delta_of(item.event)
+                        if delta is not None:
+                            spoken = logprobs(item.tokens, service.answerer.tokenizer) if asked.has_logprobs else None
+                            yield sse(chunk(head, index, delta, logprobs=spoken))
+                    case Ended():
+                        ended[index] = item
+                        reason = FINISH_REASONS[item.turn.finish_reason]
+                        rest = logprobs(item.tokens, service.answerer.tokenizer) if asked.has_logprobs else None
+                        yield sse(
+                            {**chunk(head, index, {}, logprobs=rest, finish_reason=reason), "timings": timings(item)}
+                        )
         if asked.includes_usage:
             turns = [ended[index].turn for index in sorted(ended)]
             yield sse({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(turns)})
         yield DONE
     except Exception as error:  # the reply has begun: the stream is the only place left to say so
         yield sse(openai_error(error))
-    finally:
-        for one in running:
-            one.close()
 
 
 def _progress(head: Body, progress: PromptProgress, index: int) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,7 +40,7 @@ async def completions(service: Service, request: Request) -> Response:
     headers = ignored_header(COMPLETION.ignored(body))
     if asked.streams:
         await begun(running)
-        return EventStream(_chunks(head, asked, running, tokenizer), headers)
+        return EventStream(_chunks(head, asked, running, tokenizer), running, headers)
     answers = await whole(request, running)
     reply = {
         **head,
@@ -73,7 +74,7 @@ def _usage(asked: Completion, ended: Sequence[Ended]) -> Body:
 async def _chunks(
     head: Body, asked: Completion, running: Sequence[Running], tokenizer: Tokenizer
 ) -> AsyncGenerator[bytes, None]:
-    """The events of a stream, errors included. Closes running."""
+    """The events of a stream, errors included."""
     has_logprobs = asked.params[0].logprobs is not None
     offsets = [len(echo) for echo in asked.echoes]
     ended: dict[int, Ended] = {}
@@ -81,28 +82,26 @@ async def _chunks(
         for index, echo in enumerate(asked.echoes):
             if echo:
                 yield sse({**head, "choices": [_delta(index, echo)]})
-        async for index, item in merged(running):
-            match item:
-                case Heartbeat():
-                    yield comment("working")
-                case PromptProgress():
-                    yield comment(f"prompt {item.done} of {item.total}")
-                case Piece(event=TextPart(text=said)):
-                    spoken = _logprobs(item.tokens, tokenizer, offsets[index]) if has_logprobs else None
-                    offsets[index] += len(said)
-                    yield sse({**head, "choices": [_delta(index, said, logprobs=spoken)]})
-                case Ended():
-                    ended[index] = item
-                    reason = FINISH_REASONS[item.turn.finish_reason]
-                    yield sse({**head, "choices": [_delta(index, "", reason=reason)], "timings": timings(item)})
+        async with aclosing(merged(running)) as items:
+            async for index, item in items:
+                match item:
+                    case Heartbeat():
+                        yield comment("working")
+                    case PromptProgress():
+                        yield comment(f"prompt {item.done} of {item.total}")
+                    case Piece(event=TextPart(text=said)):
+                        spoken = _logprobs(item.tokens, tokenizer, offsets[index]) if has_logprobs else None
+                        offsets[index] += len(said)
+                        yield sse({**head, "choices": [_delta(index, said, logprobs=spoken)]})
+                    case Ended():
+                        ended[index] = item
+                        reason = FINISH_REASONS[item.turn.finish_reason]
+                        yield sse({**head, "choices": [_delta(index, "", reason=reason)], "timings": timings(item)})
         if asked.includes_usage:
             yield sse({**head, "choices": [], "usage": _usage(asked, [ended[index] for index in sorted(ended)])})
         yield DONE
     except Exception as error:  # the reply has begun: the stream is the only place left to say so
         yield sse(openai_error(error))
-    finally:
-        for one in running:
-            one.close()
 
 
 def _delta(index: int, said: str, *, logprobs: Body | None = None, reason: str | None = None) -> Body:

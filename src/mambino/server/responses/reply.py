@@ -37,7 +37,7 @@ def shell(head: Body, asked: Body) -> Body:
 def finished(shell: Body, output: list[Body], ended: Ended) -> Body:
     """The response with its answer."""
     reason = ended.turn.finish_reason
-    is_cut = reason in ("length", "context")
+    is_cut = reason in ("length", "context", "interrupted")
     return {
         **shell,
         "status": "incomplete" if is_cut else "completed",

@@ -33,7 +33,7 @@ async def responses(service: Service, request: Request) -> Response:
     headers = ignored_header(RESPONSE.ignored(body))
     if asked.streams:
         await begun(running)
-        return EventStream(_events(service, asked, empty, running[0]), headers)
+        return EventStream(_events(service, asked, empty, running[0]), running, headers)
     answered = (await whole(request, running))[0]
     reply = finished(empty, output_items(str(empty["id"]), answered.events), answered.ended)
     return JsonReply(_keep(service, asked, reply, answered.ended), headers=headers)
@@ -68,7 +68,7 @@ def _keep(service: Service, asked: ResponseRequest, reply: Body, ended: Ended) -
 async def _events(
     service: Service, asked: ResponseRequest, empty: Body, running: Running
 ) -> AsyncGenerator[bytes, None]:
-    """The events of a stream, errors included. Closes running."""
+    """The events of a stream, errors included."""
     output = Output(str(empty["id"]))
     numbers = count()
 
@@ -95,5 +95,3 @@ async def _events(
     except Exception as error:  # the reply has begun: the stream is the only place left to say so
         failed = {**empty, "status": "failed", **openai_error(error)}
         yield numbered({"type": "response.failed", "response": failed})
-    finally:
-        running.close()

@@ -1,6 +1,8 @@
 """One timing of our engine in a process of its own: the counterpart of the peer's script. Prints one JSON line.
 
-python benchmarks/run_ours.py MODEL [--prompt 512] [--decode 32] [--depth 0] [--threads 2]
+python benchmarks/run_ours.py MODEL [--prompt 512] [--decode 32] [--depth 0] [--threads 2] [--isa avx2] [--together 4]
+
+--together decodes that many sequences in one pass each step and counts all their tokens.
 """
 
 import argparse
@@ -20,12 +22,16 @@ def main() -> None:
     parser.add_argument("model")
     for name, default in (("prompt", 512), ("decode", 32), ("depth", 0), ("threads", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--together", type=int, default=1)
+    parser.add_argument("--isa", default="best")
+    parser.add_argument("--kv", default="f16")
     options = parser.parse_args()
     begin = time.perf_counter()
-    model = open_model(options.model, threads=options.threads)
+    model = open_model(options.model, threads=options.threads, isa=options.isa, kv=options.kv)
     open_s = time.perf_counter() - begin
     rng = np.random.default_rng(0)
-    state = model.new_state(options.depth + options.prompt + options.decode + 64)
+    room = options.depth + options.prompt + options.decode + 64
+    state = model.new_state(room)
 
     def feed(count: int) -> np.ndarray:
         return model.extend(state, rng.integers(100, 40_000, count).astype(np.int32))
@@ -38,16 +44,20 @@ def main() -> None:
     begin = time.perf_counter()
     logits = feed(options.prompt) if options.prompt else None
     prompt_s = time.perf_counter() - begin
+    states = [state, *(model.new_state(room) for _ in range(options.together - 1))]
+    for other in states[1:]:
+        other.restore(state.snapshot())
     begin = time.perf_counter()
     for _ in range(options.decode):
-        logits = feed(1)
+        step = [rng.integers(100, 40_000, 1).astype(np.int32) for _ in states]
+        logits = model.extend_many(states, step)
     decode_s = time.perf_counter() - begin
     record = {
         "prompt_tokens_per_s": options.prompt / prompt_s if options.prompt else None,
-        "decode_tokens_per_s": options.decode / decode_s if options.decode else None,
+        "decode_tokens_per_s": options.together * options.decode / decode_s if options.decode else None,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "open_s": open_s,
-        "isa": engine_info().isa,
+        "isa": engine_info(options.isa).isa,
         "build_id": engine_info().build_id,
         "logits_sha256": hashlib.sha256(logits.tobytes()).hexdigest()[:16] if logits is not None else None,
     }

@@ -1,4 +1,4 @@
-"""Copy-heavy text with and without speculation, in alternating runs of one process: tokens/s, ratio, and whether it is the same.
+"""Copy-heavy text with and without speculation, in alternating runs: tokens/s, ratio, and whether it is the same.
 
     python benchmarks/speculation.py MODEL [--threads 2] [--rounds 3] [--only code]
 

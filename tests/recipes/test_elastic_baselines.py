@@ -13,7 +13,7 @@ from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import Documents
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 SETTINGS = Settings(share=0.6, steps=2, rows=2, row_size=16, held_out_batches=3)
 

@@ -19,6 +19,7 @@ from mambino.model.hybrid import HybridLM
 from mambino.model.torch_lm import TorchLM
 from mambino.model.weights import load_weights, weights_of
 from mambino.posttrain.lora import LoraSettings, adapter_of, add_lora, attach, coverage, load_adapter, merge
+from mambino.posttrain.policy import native_policy
 from mambino.quant.types import TYPES
 from tiny_models import tiny_hybrid_config, tiny_llama_config, tiny_weights
 
@@ -195,3 +196,12 @@ def test_peft_loads_it_and_agrees_but_for_out_proj(tmp_path: Path) -> None:
 
     theirs.save_pretrained(tmp_path / "theirs")
     assert_same(logits_with(config, read_peft_adapter(tmp_path / "theirs", config)), got)
+
+
+def test_the_engine_samples_with_the_adapter_that_is_being_trained() -> None:
+    config = tiny_hybrid_config()
+    adapter = strong_adapter(config)
+    model = model_of_weights(config)
+    attach(model, adapter)
+    sampler = native_policy(activations="float32", threads=1)(model)
+    assert_same(sampler.score(TOKENS), logits_with(config, adapter), tolerance=1e-4)  # the engine's float32 agreement

@@ -252,7 +252,7 @@ def test_answer_now_reaches_a_running_answer() -> None:
     received = asyncio.run(go())
     service.close()
     deltas = [json.loads(line[6:])["choices"][0]["delta"] for line in received.splitlines() if line[:7] == "data: {"]
-    assert sum(len(delta.get("reasoning_content", "")) for delta in deltas) < 40
+    assert sum(len(delta.get("reasoning_content", "")) for delta in deltas) < 100  # of 160
     assert any(delta.get("content") for delta in deltas)
 
 

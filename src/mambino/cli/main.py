@@ -33,6 +33,7 @@ VERBS = {
     "remove": "Delete a fetched model.",
     "tune": "Teach a model your notes or chats: a small adapter.",
     "sft": "Teach a model from chats, all of its weights.",
+    "grpo": "Teach a model by trying tasks that can be checked.",
     "eval": "Measure a model, or score answers.",
     "play": "Play a small game, or watch a model play.",
 }

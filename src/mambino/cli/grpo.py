@@ -1,0 +1,150 @@
+"""`mambino grpo`: teach a model by trying tasks that can be checked. Start at command."""
+
+import copy
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from mambino.chat.prompt import PromptEncoder
+from mambino.cli.compress_options import require_torch
+from mambino.cli.options import debug_option, json_option
+from mambino.cli.terminal import note
+from mambino.cli.tuning import open_module, require_new, write_tuned
+from mambino.formats.checkpoint import open_checkpoint
+from mambino.hub.local import BUNDLED, resolve
+from mambino.load import tokenizer_of
+
+_WARM_UP_STEPS = 10
+
+
+@click.command()
+@click.argument(
+    "files", metavar="TASKS...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("-m", "--model", default=BUNDLED, show_default=True, metavar="MODEL", help="What to start from.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="The new model: NAME.gguf or a folder.",
+)
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where the run lives, and goes on from.  [default: OUT.run]",
+)
+@click.option("--steps", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--learning-rate", type=float, default=3e-6, show_default=True, metavar="X")
+@click.option("--prompts", type=click.IntRange(1), default=16, show_default=True, help="Tasks a step.")
+@click.option("--group", type=click.IntRange(2), default=16, show_default=True, help="Tries of each task.")
+@click.option("-n", "--max-tokens", type=click.IntRange(1), default=512, show_default=True, metavar="N")
+@click.option(
+    "--kl",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="Weight of staying near the model it began with; raise it from stage to stage.",
+)
+@click.option(
+    "--share",
+    "shares",
+    multiple=True,
+    metavar="NAME=X",
+    help="Share of an environment in every step; may be repeated.  [default: alike]",
+)
+@click.option("--engine/--torch", "by_engine", default=True, show_default=True, help="What answers the tasks.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+@debug_option
+def command(
+    files: tuple[Path, ...], model: str, out: Path, folder: Path | None, steps: int, learning_rate: float,
+    prompts: int, group: int, max_tokens: int, kl: float, shares: tuple[str, ...], by_engine: bool, seed: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Teach MODEL by GRPO: it tries each task several times, a verifier judges, the better tries become likelier.
+
+    TASKS are .jsonl files in NeMo-Gym's form. What a row's fields say decides its verifier: instruction_id_list
+    (IFEval and IFBench), schema_str (structured output), expected_action (tool use), exp_cal_state (calendar), answer
+    (short answers, where not knowing is better than being wrong).
+
+    \b
+    mambino grpo instructions.jsonl -m tuned.gguf -o better.gguf --steps 100
+    mambino grpo a.jsonl b.jsonl -o out.gguf --share instruction_following=0.7 --share calendar=0.3 --kl 0.02
+
+    Half of the tasks are tried with thinking on, half off, where the model has the switch. A model that never succeeds
+    learns nothing: begin with `sft`. health.jsonl and health.png in the run's folder show how it goes. Ctrl-C is safe.
+    """
+    require_torch()
+    from mambino.model.weights import weights_of
+    from mambino.posttrain.grpo import GrpoSettings, grpo
+    from mambino.posttrain.health import plot_health
+    from mambino.posttrain.mixture import TaskMixture
+    from mambino.posttrain.policy import native_policy, torch_policy
+    from mambino.posttrain.rewards import gym_tasks
+    from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
+
+    checkpoint = open_checkpoint(resolve(model))
+    require_new(out, checkpoint)
+    tasks = [task for file in files for task in gym_tasks(file)]
+    counts = Counter(task.environment for task in tasks)
+    note(", ".join(f"{count} tasks of {name}" for name, count in counts.items()))
+    prompt = PromptEncoder(tokenizer_of(checkpoint))
+    module = open_module(checkpoint, "float32")
+    settings = GrpoSettings(
+        prompts=prompts, group_size=group, max_tokens=max_tokens, kl_weight=kl, seed=seed,
+        thinking_share=0.5 if "enable_thinking" in prompt.template.source else None,
+    )  # fmt: skip
+    optim = OptimSettings(learning_rate=learning_rate, weight_decay=0.0, betas=(0.9, 0.999), use_muon=False)
+    warm_up = min(_WARM_UP_STEPS, steps)
+    folder = folder or out.with_name(out.name + ".run")
+    grpo(
+        module,
+        Optimizer.for_model(module, optim),
+        WarmupStableDecay(warmup_steps=warm_up, stable_steps=steps - warm_up, decay_steps=0),
+        TaskMixture(tasks, _shares(shares, counts), total_steps=steps, seed=seed),
+        prompt,
+        native_policy() if by_engine else torch_policy,
+        folder=folder,
+        settings=settings,
+        reference=copy.deepcopy(module).requires_grad_(False) if kl else None,
+        on_step=lambda health: note(_line(health, steps)),
+    )
+    plot_health(folder / "health.jsonl", folder / "health.png")
+    write_tuned(out, checkpoint, weights_of(module))
+    note(f"written: {out}; how it went: {folder / 'health.png'}")
+    if as_json:
+        print(json.dumps({"out": str(out), "health": str(folder / "health.jsonl"), "settings": asdict(settings)}))
+
+
+def _shares(given: tuple[str, ...], counts: Counter[str]) -> dict[str, float]:
+    """Raises UsageError for a share that is no number, or of an environment that no task has."""
+    if not given:
+        return dict.fromkeys(counts, 1.0)
+    shares: dict[str, float] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        try:
+            shares[name] = float(number)
+        except ValueError:
+            raise click.UsageError(f"--share {text}: expected NAME=NUMBER") from None
+        if name not in counts:
+            raise click.UsageError(f"--share {text}: the tasks are of {', '.join(counts)}")
+    return shares
+
+
+def _line(health: dict[str, object], steps: int) -> str:
+    apart = health.get("mismatch")
+    shown = f", sampler {apart:.4f} apart" if isinstance(apart, float) else ""
+    unscored = f", {health['unscored']} unscored" if health["unscored"] else ""
+    return (
+        f"step {health['step']}/{steps}  reward {health['reward']}  {health['groups']} groups  "
+        f"{health['length']} tokens{shown}{unscored}"
+    )

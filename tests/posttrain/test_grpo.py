@@ -161,16 +161,16 @@ def test_the_known_optimum_is_reached_and_sampler_and_trainer_agree(
 def test_a_cut_run_goes_on_to_the_very_same_weights(tmp_path: Path) -> None:
     tasks = [question("odd?"), question("well?")]
     settings = replace(SETTINGS, save_every_steps=2)
-    whole = Run(tasks, 6, settings=settings)
+    whole = Run(tasks, 4, settings=settings)
     lines = whole.to(tmp_path / "whole")
 
     def stop(health: dict[str, object]) -> None:
-        if health["step"] == 4:
+        if health["step"] == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Run(tasks, 6, settings=settings).to(tmp_path / "cut", stop)
-    cut = Run(tasks, 6, settings=settings)
+        Run(tasks, 4, settings=settings).to(tmp_path / "cut", stop)
+    cut = Run(tasks, 4, settings=settings)
     again = cut.to(tmp_path / "cut")
     assert [line["reward"] for line in again] == [line["reward"] for line in lines]
     for name, value in whole.model.state_dict().items():

@@ -14,7 +14,7 @@ from mambino.chat.messages import Message
 from mambino.chat.prompt import PromptEncoder
 from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
-from mambino.posttrain.grpo import GrpoSettings, advantages, grpo, policy_loss
+from mambino.posttrain.grpo import GrpoSettings, advantages, grpo, policy_loss, token_logprobs
 from mambino.posttrain.health import plot_health
 from mambino.posttrain.mixture import TaskMixture
 from mambino.posttrain.policy import native_policy, torch_policy
@@ -234,3 +234,18 @@ def test_the_mixture_keeps_shares_and_prefers_tasks_of_the_right_difficulty() ->
     other = TaskMixture(tasks, {"a": 3.0, "b": 1.0}, total_steps=10, seed=0, easy=0.8, hard=0.2)
     other.restore(rates)
     assert other.draw(5, 8) == mixture.draw(5, 8)
+
+
+def test_logprobs_in_pieces_are_those_of_all_logits_and_so_are_their_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mambino.posttrain.grpo._LOGIT_TOKENS", 6)
+    model = HybridLM(tiny_chat_config(tiny_tokenizer()), generator=torch.Generator().manual_seed(1)).double()
+    tokens = torch.arange(22).reshape(2, 11) * 7 % 200
+    got, entropy = token_logprobs(model, tokens)
+    everything = model(tokens)[:, :-1].float().log_softmax(dim=-1)
+    expected = everything.gather(-1, tokens[:, 1:, None]).squeeze(-1)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(entropy, -(everything.exp() * everything).sum(dim=-1))
+    names, weights = zip(*model.named_parameters(), strict=True)
+    mine, theirs = (torch.autograd.grad(value.square().sum(), weights) for value in (got, expected))
+    for name, one, other in zip(names, mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, msg=name, rtol=1e-5, atol=1e-6)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recomputed
 
 from mambino.chat.prompt import PromptEncoder
 from mambino.errors import InputError, TrainingError
@@ -30,6 +31,7 @@ from mambino.train.optim import Optimizer, Schedule
 
 # Letters: B trajectories, T tokens (position t predicts token t + 1), V vocabulary.
 
+_LOGIT_TOKENS = 1024  # whose logits exist at a time
 Policy = Callable[[HybridLM], LanguageModel]  # the model that samples, with the weights that the trainer has now
 
 
@@ -246,11 +248,26 @@ def _rows(groups: Sequence[Sequence[Trajectory]], settings: GrpoSettings, device
 
 
 def token_logprobs(model: HybridLM, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probability of every token but the first, (B, T - 1), and the entropy of what each was drawn from."""
-    logprobs = model(tokens_BT)[:, :-1].float().log_softmax(dim=-1)
-    with torch.no_grad():
-        entropy = -(logprobs.exp() * logprobs).sum(dim=-1)
-    return logprobs.gather(-1, tokens_BT[:, 1:, None]).squeeze(-1), entropy
+    """Log-probability of every token but the first, (B, T - 1), and the entropy of what each was drawn from.
+
+    Logits are formed a piece at a time, and again for the gradient: all at once they would be the largest tensor.
+    """
+    hidden_BTD, targets_BT = model.hidden(tokens_BT)[:, :-1], tokens_BT[:, 1:]
+    size = max(1, _LOGIT_TOKENS // len(tokens_BT))
+
+    def piece(hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        logprobs = model.head(hidden).float().log_softmax(dim=-1)
+        with torch.no_grad():
+            entropy = -(logprobs.exp() * logprobs).sum(dim=-1)
+        return logprobs.gather(-1, targets[..., None]).squeeze(-1), entropy
+
+    parts = [
+        recomputed(piece, hidden, targets, use_reentrant=False)
+        for hidden, targets in zip(
+            torch.split(hidden_BTD, size, dim=1), torch.split(targets_BT, size, dim=1), strict=True
+        )
+    ]
+    return torch.cat([logp for logp, _ in parts], dim=1), torch.cat([entropy for _, entropy in parts], dim=1)
 
 
 def _update(

@@ -71,6 +71,16 @@ def test_slots_share_what_was_absorbed_and_no_more_than_all_of_them_answer() -> 
     run(answerer.answer(request(user("three"))))
 
 
+def test_only_an_answer_alone_speculates() -> None:
+    answerer = noise_answerer(slots=2)
+    first = answerer.answer(request(user("one")))
+    second = answerer.answer(request(user("two")))
+    assert first._plan.speculation is not None
+    assert second._plan.speculation is None
+    first.close()
+    second.close()
+
+
 def test_an_answer_that_is_never_begun_gives_its_slot_back() -> None:
     answerer = noise_answerer()
     answerer.answer(request(user("one"))).close()

@@ -19,6 +19,7 @@ from mambino.chat.turn import Turn
 from mambino.generation.constraint import Constraint
 from mambino.generation.generate import Decoder, Generation, generate
 from mambino.generation.params import SamplingParams
+from mambino.generation.speculate import Speculation
 from mambino.lm import LanguageModel
 
 Progress = Callable[[int, int], None]  # (prompt tokens absorbed, prompt tokens to absorb)
@@ -64,6 +65,7 @@ class Plan:
     parser: Parser
     constraint: Constraint | None
     end_thinking: Callable[[], None] | None
+    speculation: Speculation | None
     give_back: Callable[[], None]
     remember: Callable[[Message, str], None] | None
     note: Callable[[], str]
@@ -211,5 +213,5 @@ class Answer(Iterator[AnswerEvent]):
             history=plan.slot.ids,
             constraint=plan.constraint,
             on_prompt_progress=report,
-            speculation=plan.slot.speculation,
+            speculation=plan.speculation,
         )

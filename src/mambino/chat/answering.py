@@ -26,6 +26,7 @@ from mambino.chat.thinking import ThinkingControl
 from mambino.errors import ContextFull
 from mambino.generation.params import SamplingParams
 from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
+from mambino.generation.speculate import Speculation
 from mambino.generation.state_store import StateStore
 from mambino.lm import LanguageModel
 from mambino.tokenizer.tokenizer import Tokenizer
@@ -111,6 +112,7 @@ class Answerer:
                 parser=parser,
                 constraint=steering,
                 end_thinking=steering.end_now,
+                speculation=self._speculation(slot),
                 give_back=lambda: self._slots.give_back(slot),
                 remember=partial(self._renderer.spoken.remember, text, len(request.messages)),
                 note=note,
@@ -149,6 +151,7 @@ class Answerer:
                 parser=PlainText(),
                 constraint=constraint,
                 end_thinking=None,
+                speculation=self._speculation(slot),
                 give_back=lambda: self._slots.give_back(slot),
                 remember=None,
                 note=lambda: "",
@@ -244,6 +247,10 @@ class Answerer:
             vocab_size=self.model.config.vocab_size,
             prompt_text=text,
         )
+
+    def _speculation(self, slot: AbsorbedText) -> Speculation | None:
+        """Drafts are verified in passes of their own, which answers at the same time would rather share."""
+        return slot.speculation if self._slots.num_busy == 1 else None
 
     def _forbidden(self, request: AnswerRequest) -> Sequence[int]:
         """Control tokens that would begin a call although tool_choice is none."""

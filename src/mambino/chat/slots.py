@@ -18,6 +18,7 @@ class Slots:
         if count < 1:
             raise InputError(f"[chat] slots: expected at least 1, got {count}")
         self._make = make
+        self._count = count
         self._unmade = count
         self._idle: list[AbsorbedText] = []
         self._settling: set[int] = set()  # ids of busy slots that will soon be given back
@@ -67,6 +68,12 @@ class Slots:
         """The states that nobody uses now."""
         with self._changed:
             return list(self._idle)
+
+    @property
+    def num_busy(self) -> int:
+        """States that are taken now."""
+        with self._changed:
+            return self._count - self._unmade - len(self._idle)
 
     @property
     def nbytes(self) -> int:

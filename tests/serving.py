@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import httpx
 
@@ -30,6 +30,7 @@ def reply_service(
     max_waiting: int = 8,
     context: int = 512,
     max_body_bytes: int = 2**20,
+    when_full: Literal["error", "drop"] = "error",
 ) -> Service:
     """A service whose model gives replies in order; or model."""
     tokenizer = tokenizer or tiny_tokenizer()
@@ -38,7 +39,7 @@ def reply_service(
         name="tiny",
         batching=batching,
         answerer=Answerer(batching, tokenizer, context=context, slots=slots),
-        limits=Limits(slots=slots, max_waiting=max_waiting, max_body_bytes=max_body_bytes),
+        limits=Limits(slots=slots, max_waiting=max_waiting, max_body_bytes=max_body_bytes, when_full=when_full),
         defaults=SamplingParams(temperature=0),
     )
 

@@ -8,7 +8,7 @@ from fake_lm import FakeLM
 from mambino.config import HybridConfig
 from mambino.server.self_test import self_test
 from mambino.server.worker import BatchingLM
-from serving import HELLO, Served
+from serving import HELLO, Served, reply_service
 
 Serve = Callable[..., Served]
 PATH = "/v1/chat/completions"
@@ -44,3 +44,16 @@ def test_the_self_test_sees_a_model_whose_answers_depend_on_neighbours(tiny_conf
 
     assert faults(FakeLM(tiny_config)) == []
     assert any("among 3 others" in fault for fault in faults(LeakyLM(tiny_config)))
+
+
+def test_a_long_conversation_loses_its_oldest_turns_if_the_server_says_so() -> None:
+    served = Served(reply_service(["ok"] * 9, context=300, when_full="drop"))
+    messages = [{"role": "system", "content": "S"}]
+    for number in range(8):
+        messages.append({"role": "user", "content": f"question {number} " + "words " * 4})
+        reply = served.post("/v1/chat/completions", {"messages": messages, "max_tokens": 20})
+        assert reply.status_code == 200, reply.text
+        assert reply.json()["usage"]["prompt_tokens"] < 300
+        messages.append({"role": "assistant", "content": "ok"})
+    refusing = Served(reply_service(["ok"], context=300))
+    assert refusing.post("/v1/chat/completions", {"messages": [*messages, messages[1]]}).status_code == 400

@@ -3,11 +3,14 @@
 Messages in, messages out; the system messages at its start always stay, so its state does too. Start at ContextWindow.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from mambino.chat.messages import Message
 from mambino.errors import ContextFull, InputError
+from mambino.generation.prefix_cache import digest_of
 
 ContextPolicy = Literal["error", "drop", "summarise"]
 WARN_SHARE = 0.8  # of the context: from here on a user is told
@@ -16,6 +19,7 @@ SUMMARY_REQUEST = (
     "Summarise our conversation so far in at most 150 words: facts about me, decisions, open questions. "
     "Answer with the summary alone."
 )
+_MAX_WINDOWS = 256  # conversations whose windows are remembered
 _SUMMARY_INTRODUCTION = "Summary of our earlier conversation:\n"
 _SUMMARY_REPLY = "I remember."
 
@@ -81,6 +85,32 @@ class ContextWindow:
             Message(role="user", content=_SUMMARY_INTRODUCTION + self._summary),
             Message(role="assistant", content=_SUMMARY_REPLY),
         )
+
+
+class Windows:
+    """The windows of many conversations, found by how they begin: what a server that keeps no messages remembers."""
+
+    def __init__(self, policy: ContextPolicy, max_tokens: int) -> None:
+        self._policy = policy
+        self._max_tokens = max_tokens
+        self._known: OrderedDict[bytes, ContextWindow] = OrderedDict()
+        self._lock = threading.Lock()
+        self._window("")  # an unknown policy is refused now
+
+    def fit(self, messages: Sequence[Message], reserve: int, count: Count) -> tuple[Message, ...]:
+        """As ContextWindow.fit, without summaries."""
+        first = next((message for message in messages if message.role == "user"), None)
+        with self._lock:
+            window = self._window(repr((messages[:1], first)))
+            return window.fit(messages, reserve, count, lambda dropped: "")
+
+    def _window(self, beginning: str) -> ContextWindow:
+        key = digest_of(beginning)
+        window = self._known.pop(key, None) or ContextWindow(self._policy, self._max_tokens)
+        self._known[key] = window
+        if len(self._known) > _MAX_WINDOWS:
+            self._known.popitem(last=False)
+        return window
 
 
 def _split(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:

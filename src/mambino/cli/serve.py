@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -64,6 +64,13 @@ class ServeOptions:
 @click.option("--allow-origin", "allow_origins", multiple=True, metavar="URL", help="Another site's pages may call it.")
 @click.option("-p", "--persona", "personas", multiple=True, metavar="NAME", help="Read it at the start; repeatable.")
 @click.option("--tool", "tools", multiple=True, metavar="NAME", help="clock, calculator, notes or home, for the page.")
+@click.option(
+    "--when-full",
+    type=click.Choice(["error", "drop"]),
+    default="error",
+    show_default=True,
+    help="A conversation that is too long is refused, or loses its oldest turns.",
+)
 @click.option("--no-page", is_flag=True, help="Only the APIs, no web page.")
 @click.option("--keep-state", is_flag=True, help="Keep what was read on disk, so that the next start need not read it.")
 @click.option("--self-test", "tests_itself", is_flag=True, help="First check that answers do not depend on neighbours.")
@@ -83,6 +90,7 @@ def command(
     allow_origins: tuple[str, ...],
     personas: tuple[str, ...],
     tools: tuple[str, ...],
+    when_full: Literal["error", "drop"],
     no_page: bool,
     keep_state: bool,
     tests_itself: bool,
@@ -115,7 +123,7 @@ def command(
     from mambino.server.service import Limits
 
     opened = open_all(chosen_model(ctx), slots=slots)
-    limits = Limits(slots=slots, max_waiting=queue, max_body_bytes=max_body * 1_000_000)
+    limits = Limits(slots=slots, max_waiting=queue, max_body_bytes=max_body * 1_000_000, when_full=when_full)
     service = _service(opened, limits, choose_sampling(opened.checkpoint, asked).params, keeps_state=keep_state)
     if tests_itself:
         _test(service)

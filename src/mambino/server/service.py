@@ -8,14 +8,15 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from mambino.chat.answering import Answerer
+from mambino.chat.context import Windows
 from mambino.chat.events import AnswerEvent
 from mambino.chat.messages import Message
 from mambino.chat.request import AnswerRequest, OutputFormat
@@ -30,16 +31,21 @@ from mambino.server.running import Ended, Item, Piece, Running, Start
 from mambino.server.slots import Slots
 from mambino.server.worker import BatchingLM
 
+_ANSWER_RESERVE = 256  # tokens that an answer should find room for, if max_tokens does not say
 _log = logging.getLogger("mambino.server")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """slots answers run at once (the answerer must have as many); max_waiting requests wait in line."""
+    """slots answers run at once (the answerer must have as many); max_waiting requests wait in line.
+
+    when_full: whether a conversation that is too long is refused, or loses its oldest turns.
+    """
 
     slots: int = 4
     max_waiting: int = 256
     max_body_bytes: int = 8 * 2**20
+    when_full: Literal["error", "drop"] = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,7 @@ class Service:
     limits: Limits
     defaults: SamplingParams
     slots: Slots = field(init=False)
+    windows: Windows = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
     responses: ResponseStore = field(default_factory=ResponseStore)
     started: int = field(default_factory=lambda: int(time.time()))
@@ -75,6 +82,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.slots = Slots(self.limits.slots, self.limits.max_waiting)
+        self.windows = Windows(self.limits.when_full, self.context)
 
     @property
     def context(self) -> int:
@@ -98,11 +106,22 @@ class Service:
         """Tokens of the prompt. Raises TemplateError."""
         return await asyncio.to_thread(self.answerer.count_tokens, request)
 
-    async def check(self, request: AnswerRequest) -> None:
-        """Raises before anything runs: TemplateError, ContextFull; InputError for no thinking switch."""
-        thinking = None if request.thinking is None else bool(request.thinking)
-        self.answerer.prompt.template.check_thinking(thinking)
-        self.check_room(await self.count(request))
+    async def fitted(self, request: AnswerRequest) -> AnswerRequest:
+        """request with what of its messages the model is shown (Limits.when_full).
+
+        Raises before anything runs: TemplateError, ContextFull; InputError for no thinking switch
+        """
+        return await asyncio.to_thread(self._fitted, request)
+
+    def _fitted(self, request: AnswerRequest) -> AnswerRequest:
+        def count(messages: Sequence[Message]) -> int:
+            return self.answerer.count_tokens(replace(request, messages=tuple(messages)))
+
+        if self.limits.when_full == "drop":
+            reserve = min(request.params.max_tokens or _ANSWER_RESERVE, self.context // 4)
+            return replace(request, messages=self.windows.fit(request.messages, reserve, count))
+        self.check_room(count(request.messages))
+        return request
 
     def drain(self) -> None:
         """Take no new requests; those that run go on."""

@@ -20,8 +20,7 @@ async def messages(service: Service, request: Request) -> Response:
     """Raises what read_body, parse and Service.open raise, before anything is sent."""
     body = await read_body(request, MESSAGES, service.limits.max_body_bytes)
     asked = parse(body, service.defaults, service.batching.config.vocab_size)
-    await service.check(asked.request)
-    running = service.open([asked.request])
+    running = service.open([await service.fitted(asked.request)])
     head: Body = {"id": f"msg_{uuid.uuid4().hex}", "model": service.name}
     headers = ignored_header(MESSAGES.ignored(body))
     if asked.streams:

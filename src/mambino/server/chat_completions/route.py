@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,9 +25,9 @@ async def chat_completions(service: Service, request: Request) -> Response:
     """Raises what read_body, parse and Service.open raise, before anything is sent."""
     body = await read_body(request, CHAT_COMPLETION, service.limits.max_body_bytes)
     asked = parse(body, service.defaults, service.batching.config.vocab_size)
-    await service.check(asked.requests[0])
+    shown = (await service.fitted(asked.requests[0])).messages
     completion_id = f"chatcmpl-{uuid.uuid4().hex}"
-    running = service.open(asked.requests, completion_id)
+    running = service.open([replace(one, messages=shown) for one in asked.requests], completion_id)
     head: Body = {"id": completion_id, "created": int(time.time()), "model": service.name}
     headers = ignored_header(CHAT_COMPLETION.ignored(body))
     if asked.streams:

@@ -26,8 +26,7 @@ async def responses(service: Service, request: Request) -> Response:
     previous = body.get("previous_response_id")
     earlier = () if previous is None else _stored(service, str(previous)).messages
     asked = parse(body, earlier, service.defaults, service.batching.config.vocab_size)
-    await service.check(asked.request)
-    running = service.open([asked.request])
+    running = service.open([await service.fitted(asked.request)])
     head: Body = {"id": f"resp_{uuid.uuid4().hex}", "created_at": int(time.time()), "model": service.name}
     empty = shell(head, body)
     headers = ignored_header(RESPONSE.ignored(body))

@@ -9,23 +9,9 @@ import pytest
 
 from serving import HELLO, Served, stream_events
 from tiny_chat import tiny_tokenizer
+from tool_template import TOOL_TEMPLATE, written_call
 
 Serve = Callable[..., Served]
-TEMPLATE = """{%- if tools %}<|im_start|>system
-{% for tool in tools %}<tool_call> <function={{ tool.name }}>{% endfor %}<|im_end|>
-{% endif -%}
-{%- for m in messages -%}
-<|im_start|>{{ m.role }}
-{{ m.content }}{% for call in m.tool_calls or [] %}<tool_call>
-<function={{ call.function.name }}>
-{% for name, value in call.function.arguments.items() %}<parameter={{ name }}>
-{{ value }}
-</parameter>
-{% endfor %}</function>
-</tool_call>{% endfor %}<|im_end|>
-{% endfor -%}
-{%- if add_generation_prompt -%}<|im_start|>assistant
-{% endif -%}"""
 PARAMETERS = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
@@ -33,16 +19,13 @@ PARAMETERS = {
 }
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}]
 ARGUMENTS = {"city": "Oslo", "days": 2}
-CALL = (
-    "<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n2\n</parameter>\n"
-    "</function>\n</tool_call>"
-)
+CALL = written_call("weather", city="Oslo", days="2")
 
 
 @pytest.fixture
 def weather(serve: Serve) -> Served:
     """A server whose model calls weather first, then says that it rains."""
-    return serve([CALL, "It rains."], tokenizer=tiny_tokenizer(TEMPLATE), slots=1)
+    return serve([CALL, "It rains."], tokenizer=tiny_tokenizer(TOOL_TEMPLATE), slots=1)
 
 
 def test_a_call_comes_whole_and_its_result_goes_back(weather: Served) -> None:

@@ -66,6 +66,18 @@ class ForcedLM:
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
         return np.stack([self.extend(state, one) for state, one in zip(states, tokens, strict=True)])
 
+    def verify(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
+        logits = self._model.verify(state, tokens)
+        for index in range(min(len(tokens), len(self.script) - 1)):
+            if tokens[index] != self.script[index]:
+                break
+            logits[index, self.script[index + 1]] += FORCE
+        return logits
+
+    def accept(self, state: SequenceState, count: int) -> None:
+        self._model.accept(state, count)
+        del self.script[:count]
+
     def score(self, tokens: Int32Array) -> Float32Array:
         return self._model.score(tokens)
 

@@ -202,6 +202,7 @@ class LlamaServer:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
         command = [program, "-m", path, "-c", str(context), "-t", str(threads), "-np", "1", "--port", str(self._port)]
+        command += ["--checkpoint-min-step", "0"]  # a checkpoint wherever it can: its best setting for short turns
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
             with suppress(OSError), urllib.request.urlopen(self._url("/health"), timeout=1) as reply:

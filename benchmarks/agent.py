@@ -253,7 +253,7 @@ def measure_ours(ours: Ours, steps: Sequence[Step], recomputed: set[int]) -> lis
     rows = []
     print(f"{'turn':>4} {'prompt':>7} {'new':>5} {'first token s':>14} {'from nothing':>13} {'idle s':>7}  note")
     for number, step in enumerate(steps):
-        row = {"turn": step.turn, **ours.answer(step)}
+        row = {"turn": step.turn, **ours.answer(step), "resident_kib": resident_kib()}
         if number % 2 == 0 and step.turn in recomputed:
             row["recomputed_s"] = ours.recompute(step)
         rows.append(row)

@@ -1,6 +1,7 @@
 """The longest remembered beginning is found, and never more than the cap is held."""
 
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 
@@ -80,6 +81,25 @@ def test_what_can_never_fit_drops_nothing() -> None:
     tree.put(place("p", (3, 60)), pinned=True)
     assert not tree.put(place("c", (4, 150)))
     assert tree.best("p!") is not None
+
+
+def test_a_place_that_fits_only_beside_what_it_shares_is_refused() -> None:
+    tree = SnapshotTree(1000)
+    tree.put(place("a", (1, 900)))
+    assert not tree.put(place("ab", (1, 900), (2, 500)))
+    assert tree.best("a!") is not None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_cap_holds_for_any_sharing(seed: int) -> None:
+    random = Random(seed)
+    tree = SnapshotTree(2000)
+    for number in range(200):
+        pieces = {random.randrange(12): None for _ in range(random.randrange(1, 6))}
+        tree.put(place(f"{number} ", *((piece, 50 * (piece + 1)) for piece in pieces)), pinned=random.random() < 0.02)
+        held = {piece: size for known in tree._places.values() for piece, size in known.snapshot.pieces}
+        assert tree.nbytes == sum(held.values()) + sum(own_nbytes(known.text) for known in tree._places.values())
+        assert tree.nbytes <= 2000
 
 
 def test_nothing_is_held_after_clear_and_a_cap_of_nothing_holds_nothing() -> None:

@@ -6,7 +6,7 @@ Text is opaque here; with it come the exact ids that were absorbed, so nothing i
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -128,16 +128,11 @@ class SnapshotTree:
 
     def _make_room(self, place: Place) -> bool:
         """Drop the oldest until place fits; False, with nothing dropped, if it never can."""
-        if self._added_nbytes(place) > self.max_nbytes - self._pinned_nbytes():
+        if _together_nbytes([*(self._places[key] for key in self._pinned), place]) > self.max_nbytes:
             return False
         while self._nbytes + self._added_nbytes(place) > self.max_nbytes:
             self._drop(next(key for key in self._places if key not in self._pinned))
         return True
-
-    def _pinned_nbytes(self) -> int:
-        kept = [self._places[key] for key in self._pinned]
-        pieces = {piece: nbytes for place in kept for piece, nbytes in place.snapshot.pieces}
-        return sum(pieces.values()) + sum(_text_nbytes(place) for place in kept)
 
     def _added_nbytes(self, place: Place) -> int:
         fresh = {piece: nbytes for piece, nbytes in place.snapshot.pieces if not self._uses[piece]}
@@ -154,6 +149,12 @@ class SnapshotTree:
         self._uses.subtract({piece for piece, _ in place.snapshot.pieces})
         self._uses = +self._uses
         self._nbytes -= self._added_nbytes(place)
+
+
+def _together_nbytes(places: Sequence[Place]) -> int:
+    """Bytes of places alone, memory that they share counted once."""
+    pieces = {piece: nbytes for place in places for piece, nbytes in place.snapshot.pieces}
+    return sum(pieces.values()) + sum(_text_nbytes(place) for place in places)
 
 
 def _text_nbytes(place: Place) -> int:

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := src tests recipes tools benchmarks
+SOURCES := src tests recipes tools benchmarks examples
 
 .PHONY: setup build test test-slow lint fix native sanitize clean
 

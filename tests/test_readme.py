@@ -19,9 +19,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.native
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_in_readme_runs(
-    code: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_in_readme_runs(code: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if "@tool" in code:  # the bundled model knows no tools: a scripted one calls this one
         tokenizer = tiny_tokenizer(TOOL_TEMPLATE)
         replies = [written_call("set_light", room="kitchen", on="true"), "It is on."]

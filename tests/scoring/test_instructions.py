@@ -9,6 +9,7 @@ pytest.importorskip(
     "if_verifiable", reason="if-verifiable is not installed (extra evals): instruction verdicts untested"
 )
 
+from mambino.errors import Unsupported
 from mambino.scoring import instructions
 from mambino.scoring.instructions import check_instructions, known_instructions, loose_variants
 
@@ -115,3 +116,9 @@ def test_language_is_the_same_in_every_run() -> None:
     """Short texts are ambiguous: langdetect draws unless it is seeded."""
     verdicts = {verdict("language:response_language", "casa no tal", language="pt") for _ in range(5)}
     assert len(verdicts) == 1
+
+
+def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Unsupported, match=r"pip install 'mambino\[evals\]'"):
+        instructions.verifier_version()

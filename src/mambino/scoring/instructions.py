@@ -76,6 +76,7 @@ class InstructionVerdict:
 
 def verifier_version() -> str:
     """Package and version that decide, for reports."""
+    _require_package()
     return f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}"
 
 
@@ -147,8 +148,7 @@ def _follows(checker: _Checker, response: str) -> bool:
 
 @cache
 def _checkers() -> Mapping[str, _CheckerType]:
-    if importlib.util.find_spec("if_verifiable") is None:
-        raise Unsupported("[scoring] IFEval and IFBench need the package if-verifiable: pip install 'mambino[evals]'")
+    _require_package()
     import langdetect
     import nltk
 
@@ -158,6 +158,11 @@ def _checkers() -> Mapping[str, _CheckerType]:
         from if_verifiable.ifeval.instructions_registry import INSTRUCTION_DICT as IFEVAL
     langdetect.DetectorFactory.seed = 0  # otherwise short texts change their language from run to run
     return {**IFEVAL, **IFBENCH, "keywords:letter_frequency": _LetterFrequency}
+
+
+def _require_package() -> None:
+    if importlib.util.find_spec("if_verifiable") is None:
+        raise Unsupported("[scoring] IFEval and IFBench need the package if-verifiable: pip install 'mambino[evals]'")
 
 
 def _bundled_nltk_data() -> Iterator[str]:

@@ -107,7 +107,7 @@ def require_torch() -> None:
     try:
         import torch
     except ImportError as error:
-        raise Unsupported("[compress] training needs PyTorch: pip install 'mambino[train]'") from error
+        raise Unsupported("[train] training needs PyTorch: pip install 'mambino[train]'") from error
     torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
 
 

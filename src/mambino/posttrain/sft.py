@@ -7,7 +7,6 @@ fine_tune.
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -194,7 +193,7 @@ def fine_tune(
     *,
     folder: Path,
     loop: LoopSettings | None = None,
-    progress_to: TextIO = sys.stderr,
+    progress_to: TextIO | None = None,
 ) -> Progress:
     """Train what of model requires gradients (all of it, or an adapter), continuing the run in folder if there is one.
 

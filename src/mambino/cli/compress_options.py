@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from mambino.cli.torch_extra import require_torch
 from mambino.compress.budget import Budget, Cost, budget_of, bytes_with, parameters, read_latency_table
 from mambino.compress.offered import write_offered
 from mambino.compress.sub import SubConfig
 from mambino.config import HybridConfig
-from mambino.errors import InputError, Unsupported
+from mambino.errors import InputError
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint, write_checkpoint_directory
 from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
@@ -101,14 +102,6 @@ def module_of(checkpoint: Checkpoint) -> "HybridLM":
     model = HybridLM(checkpoint.config, device="meta")
     load_weights(model, checkpoint.tensors("hf"), device="cpu")
     return model
-
-
-def require_torch() -> None:
-    try:
-        import torch
-    except ImportError as error:
-        raise Unsupported("[train] training needs PyTorch: pip install 'mambino[train]'") from error
-    torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
 
 
 def documents_of(checkpoint: Checkpoint, text: TextOptions) -> "tuple[Documents, Documents]":

@@ -16,7 +16,6 @@ from mambino.cli.compress_options import (
     module_of,
     open_parent,
     require_fresh,
-    require_torch,
     stream_of,
     text_options,
     write_model,
@@ -24,6 +23,7 @@ from mambino.cli.compress_options import (
 from mambino.cli.compress_rank import RANKING
 from mambino.cli.options import debug_option
 from mambino.cli.terminal import human_bytes, human_count, note
+from mambino.cli.torch_extra import require_torch
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig
 from mambino.errors import Unsupported

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from mambino.chat.prompt import PromptEncoder
-from mambino.cli.compress_options import require_torch
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import note
+from mambino.cli.torch_extra import require_torch
 from mambino.cli.tuning import open_module, require_new, write_tuned
 from mambino.formats.checkpoint import open_checkpoint
 from mambino.hub.local import BUNDLED, resolve

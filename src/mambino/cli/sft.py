@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mambino.chat.prompt import PromptEncoder
-from mambino.cli.compress_options import require_torch
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import human_count, note
+from mambino.cli.torch_extra import require_torch
 from mambino.cli.tuning import estimate, open_module, require_new, write_tuned
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.hub.local import BUNDLED, resolve

@@ -11,10 +11,10 @@ from mambino.chat.answering import Answerer
 from mambino.chat.messages import Message
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.request import AnswerRequest
-from mambino.cli.compress_options import require_torch
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.sft import report_lines
 from mambino.cli.terminal import note
+from mambino.cli.torch_extra import require_torch
 from mambino.cli.tuning import estimate, open_module
 from mambino.errors import InputError
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mambino.compress.importance import Importance
-from mambino.errors import FormatError, Unsupported
+from mambino.errors import FormatError
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
 from mambino.formats.safetensors import open_safetensors, write_safetensors
 from mambino.formats.tensor import tensor_from_float32
+from mambino.train.picture import new_figure
 
 _SCORES, _RANKING, _PLOT = "scores.safetensors", "ranking.json", "scores.png"
 
@@ -68,11 +69,7 @@ def plot_importance(folder: Path, importance: Importance) -> Path:
 
     Raises     Unsupported without matplotlib
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise Unsupported("[compress] plots need matplotlib: pip install 'mambino[train]'") from error
-    figure = Figure(figsize=(12, 7), layout="constrained")
+    figure = new_figure(12, 7)
     axes = figure.subplots(2, 3).flat
     panels = {
         "hidden channels": {0: importance.hidden},

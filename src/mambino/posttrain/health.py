@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mambino.errors import InputError, Unsupported
 from mambino.posttrain.rollout import Trajectory
+from mambino.train.picture import new_figure, read_log
 
 _PANELS = (
     ("reward", ("reward", "reward_thinking")),
@@ -73,14 +73,7 @@ def plot_health(log: Path, picture: Path) -> None:
 
     Raises     InputError for an empty log; Unsupported without matplotlib
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise Unsupported("[rl] plots need matplotlib: pip install 'mambino[train]'") from error
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    if not lines:
-        raise InputError(f"[rl] {log}: holds no steps yet")
-    figure = Figure(figsize=(11, 6), layout="constrained")
+    figure, lines = new_figure(11, 6), read_log(log)
     for axes, (title, names) in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
         curves = {name: [(line["step"], line.get(name)) for line in lines] for name in names}
         if title == "reward":

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from mambino.errors import InputError, Unsupported
+from mambino.errors import Unsupported
+from mambino.train.picture import new_figure, read_log
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -81,14 +82,7 @@ def plot_loss(log: Path, picture: Path) -> None:
 
     Raises     InputError for an empty log; Unsupported without matplotlib
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise Unsupported("[train] plots need matplotlib: pip install 'mambino[train]'") from error
-    reports = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    if not reports:
-        raise InputError(f"[train] {log}: holds no reports yet")
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure, reports = new_figure(8, 4.5), read_log(log)
     loss_axes = figure.subplots()
     tokens = [report["num_tokens"] / 1e6 for report in reports]
     loss_axes.plot(tokens, [report["loss"] for report in reports], linewidth=1.2)

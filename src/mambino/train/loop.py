@@ -19,7 +19,7 @@ from mambino.errors import InputError, TrainingError
 from mambino.model.hybrid import HybridLM
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
-from mambino.train.data import Batch, MixedBatches
+from mambino.train.data import IGNORED, Batch, MixedBatches
 from mambino.train.loss import next_token_loss
 from mambino.train.metrics import Throughput
 from mambino.train.optim import Optimizer, Schedule
@@ -61,11 +61,12 @@ class LoopSettings:
 
 
 def language_loss(z_weight: float = 0.0) -> LossFunction:
-    """Next-token loss of a batch."""
+    """Next-token loss of a batch. Logits are made where a target counts, nowhere else."""
 
     def loss(model: HybridLM, batch: Batch, step: int) -> Tensor:
         place = placed(batch, model)
-        return next_token_loss(model(place.tokens, resets=place.resets), place.targets, z_weight=z_weight)
+        hidden, counted = model.hidden(place.tokens, resets=place.resets), place.targets != IGNORED
+        return next_token_loss(model.head(hidden[counted]), place.targets[counted], z_weight=z_weight)
 
     return loss
 

@@ -37,11 +37,14 @@ class Ranks:
     def shard(self, model: HybridLM) -> None:
         """Divide every layer's weights among the processes (FSDP2). Mutates model; make its optimizer afterwards."""
         if self.size > 1:
-            from torch.distributed.fsdp import fully_shard  # a second of imports that one process does not need
+            # A second of imports that one process does not need.
+            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
             for block in model.layers:
                 fully_shard(block)
             fully_shard(model)
+            for entrance in ("hidden", "head"):  # losses call these, too
+                register_fsdp_forward_method(model, entrance)
 
     def own(self, batch: Batch) -> Batch:
         """The rows of this process. Raises InputError unless all have equally many."""

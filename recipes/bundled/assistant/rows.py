@@ -1,0 +1,25 @@
+"""Rows of every kind in fixed shares. Start at rows."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+
+from recipes.bundled.assistant import chat_rows, tool_rows
+from recipes.bundled.assistant.row import Row, Split
+
+Maker = Callable[[random.Random, Split], Row]
+# kind: share, maker
+KINDS: Mapping[str, tuple[float, Maker]] = {
+    "call": (0.25, tool_rows.call),
+    "no_tool": (0.07, tool_rows.no_tool),
+    "missing": (0.08, tool_rows.missing),
+    "chat": (0.15, chat_rows.chat),
+}
+
+
+def rows(count: int, *, seed: int, split: Split) -> Iterator[Row]:
+    """Deterministic in its arguments; held_out rows use names and phrasings that no row of train has."""
+    rng = random.Random(f"{split} {seed}")
+    shares = [share for share, _ in KINDS.values()]
+    makers = [maker for _, maker in KINDS.values()]
+    for maker in rng.choices(makers, shares, k=count):
+        yield maker(rng, split)

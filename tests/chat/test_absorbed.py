@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mambino.chat.absorbed import CHUNK_TOKENS, MARK_TOKENS, AbsorbedText
+from mambino.chat.absorbed import CHUNK_TOKENS, AbsorbedText
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.spelling import IdSpelling, RenderedSpelling
-from mambino.generation.prefix_cache import SnapshotTree
+from mambino.generation.prefix_cache import REPLAY_TOKENS, SnapshotTree
 from tiny_chat import ReplyLM, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
@@ -92,11 +92,11 @@ def test_ids_are_gone_on_from_anywhere() -> None:
 
 def test_a_long_text_is_marked_on_the_way() -> None:
     absorbed = fresh()
-    text = "words " * MARK_TOKENS
-    extend(absorbed, text[: 3 * MARK_TOKENS] + "<|im_end|>")
-    edited = text[: 3 * MARK_TOKENS - 30] + "another end"
+    text = "words " * REPLAY_TOKENS
+    extend(absorbed, text[: 3 * REPLAY_TOKENS] + "<|im_end|>")
+    edited = text[: 3 * REPLAY_TOKENS - 30] + "another end"
     rest = absorbed.seek(edited, SPELLING)
-    assert len(SPELLING.encode(rest)) < MARK_TOKENS + CHUNK_TOKENS
+    assert len(SPELLING.encode(rest)) < REPLAY_TOKENS + CHUNK_TOKENS
 
 
 def test_a_conversation_that_another_takes_over_is_remembered() -> None:

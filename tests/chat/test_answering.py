@@ -75,8 +75,8 @@ def test_only_an_answer_alone_speculates() -> None:
     answerer = noise_answerer(slots=2)
     first = answerer.answer(request(user("one")))
     second = answerer.answer(request(user("two")))
-    assert first._plan.speculation is not None
-    assert second._plan.speculation is None
+    assert first._seat.speculation is not None
+    assert second._seat.speculation is None
     first.close()
     second.close()
 

@@ -1,12 +1,21 @@
 """The longest remembered beginning is found, and never more than the cap is held."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 import pytest
 
 from mambino.errors import InputError
-from mambino.generation.prefix_cache import Place, SnapshotTree, beginnings, common_length, digest_of
+from mambino.generation.prefix_cache import (
+    RECENT_PLACES,
+    REPLAY_TOKENS,
+    Place,
+    SnapshotTree,
+    beginnings,
+    common_length,
+    digest_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +54,7 @@ def test_the_longest_proper_beginning_is_found() -> None:
 
 def test_the_least_recently_used_goes_first_and_pinned_never() -> None:
     tree = SnapshotTree(330)
-    tree.put(place("p", (1, 100)), pinned=True)
+    tree.put(place("p", (1, 100)), keep="pinned")
     tree.put(place("a", (2, 90)))
     tree.put(place("b", (3, 90)))
     assert tree.best("a!") is not None
@@ -53,10 +62,62 @@ def test_the_least_recently_used_goes_first_and_pinned_never() -> None:
     assert tree.best("b!") is None
     assert tree.best("a!") is not None
     assert tree.best("p!") is not None
-    tree.unpin("p")
-    for text in ("d", "e", "f"):
-        tree.put(place(text, (ord(text), 90)))
-    assert tree.best("p!") is None
+
+
+def texts(tree: SnapshotTree) -> list[str]:
+    return sorted(known.text for known in tree._places.values())
+
+
+def test_a_conversation_keeps_as_many_places_after_many_turns_as_after_few() -> None:
+    tree = SnapshotTree(10**9)
+    tree.put(place("system", (0, 10)), keep="lasting")
+    counts = []
+    for turn in range(1, 51):
+        tree.put(place("system" + "q" * turn, (turn, 10)))
+        counts.append(len(tree))
+    assert set(counts[RECENT_PLACES:]) == {RECENT_PLACES + 1}
+    assert texts(tree) == ["system", *("system" + "q" * turn for turn in (48, 49, 50))]
+
+
+def test_a_long_conversation_keeps_places_for_a_bounded_replay() -> None:
+    tree = SnapshotTree(10**9)
+    step = REPLAY_TOKENS // 3
+    for turn in range(1, 20):
+        tree.put(place("q" * step * turn, (turn, 10)))
+    lengths = [0, *(len(text) for text in texts(tree))]
+    assert max(after - before for before, after in pairwise(lengths)) <= REPLAY_TOKENS
+    assert len(tree) < 10
+
+
+def test_where_two_lines_part_a_place_stays() -> None:
+    tree = SnapshotTree(10**9)
+    for text in ("a", "ab", "abx", "abc", "abcd", "abcde", "abcdef"):
+        tree.put(place(text, (len(tree) + 10 * len(text), 10)))
+    assert "ab" in texts(tree)
+    assert "a" not in texts(tree)
+
+
+def test_a_lasting_place_is_used_by_whatever_it_begins() -> None:
+    tree = SnapshotTree(330)
+    tree.put(place("s", (1, 90)), keep="lasting")
+    for number in range(6):
+        tree.put(place(f"s{number}", (10 + number, 90)))
+    assert "s" in texts(tree)
+    for number in range(6):
+        tree.put(place(f"x{number}", (20 + number, 90)))
+    assert "s" not in texts(tree)
+
+
+def test_a_forgotten_line_loses_its_passing_places_and_no_others() -> None:
+    tree = SnapshotTree(10**9)
+    tree.put(place("s", (1, 10)), keep="lasting")
+    tree.put(place("sp", (2, 10)), keep="pinned")
+    for text in ("spa", "spab", "spx"):
+        tree.put(place(text, (ord(text[-1]), 10)))
+    tree.forget("spab!", beyond=3)
+    assert texts(tree) == ["s", "sp", "spa", "spx"]
+    tree.forget("spab!", beyond=0)
+    assert texts(tree) == ["s", "sp", "spx"]
 
 
 def test_shared_memory_is_counted_once_and_until_its_last_use() -> None:
@@ -78,7 +139,7 @@ def test_what_can_never_fit_drops_nothing() -> None:
     tree.put(place("a", (1, 100)))
     assert not tree.put(place("b", (2, 500)))
     assert tree.best("a!") is not None
-    tree.put(place("p", (3, 60)), pinned=True)
+    tree.put(place("p", (3, 60)), keep="pinned")
     assert not tree.put(place("c", (4, 150)))
     assert tree.best("p!") is not None
 
@@ -96,7 +157,10 @@ def test_the_cap_holds_for_any_sharing(seed: int) -> None:
     tree = SnapshotTree(2000)
     for number in range(200):
         pieces = {random.randrange(12): None for _ in range(random.randrange(1, 6))}
-        tree.put(place(f"{number} ", *((piece, 50 * (piece + 1)) for piece in pieces)), pinned=random.random() < 0.02)
+        tree.put(
+            place(f"{number} ", *((piece, 50 * (piece + 1)) for piece in pieces)),
+            keep="pinned" if random.random() < 0.02 else "passing",
+        )
         held = {piece: size for known in tree._places.values() for piece, size in known.snapshot.pieces}
         assert tree.nbytes == sum(held.values()) + sum(own_nbytes(known.text) for known in tree._places.values())
         assert tree.nbytes <= 2000
@@ -104,7 +168,7 @@ def test_the_cap_holds_for_any_sharing(seed: int) -> None:
 
 def test_nothing_is_held_after_clear_and_a_cap_of_nothing_holds_nothing() -> None:
     tree = SnapshotTree(1000)
-    tree.put(place("a", (1, 100)), pinned=True)
+    tree.put(place("a", (1, 100)), keep="pinned")
     tree.clear()
     assert (tree.nbytes, len(tree)) == (0, 0)
     assert not SnapshotTree(0).put(place("a", (1, 1)))

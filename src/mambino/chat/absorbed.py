@@ -10,13 +10,12 @@ import numpy as np
 
 from mambino.chat.divergence import drops_thinking
 from mambino.chat.spelling import Spelling
-from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
+from mambino.generation.prefix_cache import REPLAY_TOKENS, Keep, Place, SnapshotTree, common_length
 from mambino.generation.speculate import Speculation
 from mambino.generation.state_store import StateStore
 from mambino.lm import LanguageModel
 
 CHUNK_TOKENS = 512  # between two progress reports
-MARK_TOKENS = 2048  # a long text is marked this often on the way: the longest replay after an edit in it
 
 
 class AbsorbedText:
@@ -53,19 +52,21 @@ class AbsorbedText:
 
         It passes the last mark, or parts where old thinking was dropped.
         """
-        place = common_length(self.text, text)
-        return 0 < self._marked <= place or drops_thinking(self.text, text, place)
+        parting = common_length(self.text, text)
+        return 0 < self._marked <= parting or drops_thinking(self.text, text, parting)
 
     def seek(self, text: str, spelling: Spelling) -> str:
         """Move to the furthest reachable proper beginning of text, and return the rest, which is never empty.
 
         Mutates    self: the state may go back to a snapshot, or to the start. A place that another conversation takes
-                   over is remembered first
+                   over is remembered first; places that nobody will come back to are forgotten
         """
         goes_on = self.leads_to(text) and spelling.joins(self.text, self.ids, text[len(self.text) :])
         place = self._best(text, spelling, longer_than=len(self.text) if goes_on else 0)
         if place is not None or not goes_on:
-            if not self.is_same_conversation(text):
+            if self.is_same_conversation(text):
+                self._tree.forget(self.text, beyond=common_length(self.text, text))
+            else:
                 self.mark()
             self._go_to(place)
         return text[len(self.text) :]
@@ -113,7 +114,7 @@ class AbsorbedText:
             is_last = start + len(part) == len(ids)
             self.text = known + (text if is_last else spelling.decode(ids[: start + len(part)]))
             unmarked += len(part)
-            if unmarked >= MARK_TOKENS and not is_last and (known + text).startswith(self.text):
+            if unmarked >= REPLAY_TOKENS and not is_last and (known + text).startswith(self.text):
                 self.mark()
                 unmarked = 0
             on_chunk(len(part))
@@ -127,15 +128,15 @@ class AbsorbedText:
         """Where this is, as a value; the state must be known, as it is between answers."""
         return Place(text=self.text, ids=tuple(self.ids), snapshot=self.state.snapshot())
 
-    def mark(self, *, pinned: bool = False, on_disk: bool = False) -> None:
+    def mark(self, *, keep: Keep = "passing", on_disk: bool = False) -> None:
         """Remember this place in the cache, and if on_disk and there is a store, on disk. Mutates self."""
         if not self.ids or not self._is_known():
             return
         self._marked = len(self.text)
         store = self._store if on_disk else None
-        if self._tree.touch(self.text) and not pinned and store is None:
+        if self._tree.touch(self.text) and keep == "passing" and store is None:
             return
         place = self.place()
-        self._tree.put(place, pinned=pinned)
+        self._tree.put(place, keep=keep)
         if store is not None:
             store.put(place)

@@ -48,28 +48,41 @@ class PlainText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an answer needs.
+    """What an answer needs, whichever state it runs in.
+
+    text      the prompt, spelled by spelling;  marks: places in it that are worth a snapshot
+    shared    where the part of text ends that many conversations begin with; a mark up to there lasts
+    remember  called with a message and the text that it was generated as, if it ended by itself
+    """
+
+    text: str
+    spelling: Spelling
+    params: SamplingParams
+    decoder: Decoder
+    parser: Parser
+    marks: Sequence[int] = ()
+    shared: int = 0
+    constraint: Constraint | None = None
+    end_thinking: Callable[[], None] | None = None
+    remember: Callable[[Message, str], None] | None = None
+    on_progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """The state that an answer runs in.
 
     pieces    the parts of the prompt yet to absorb, each worth a mark but the last, which generation absorbs
     give_back called once, when the slot is free again
-    remember  called with a message and the text that it was generated as, if it ended by itself
     note      says why not more was remembered; asked at most once
     """
 
     model: LanguageModel
     slot: AbsorbedText
-    spelling: Spelling
     pieces: Sequence[tuple[str, list[int]]]
-    params: SamplingParams
-    decoder: Decoder
-    parser: Parser
-    constraint: Constraint | None
-    end_thinking: Callable[[], None] | None
     speculation: Speculation | None
     give_back: Callable[[], None]
-    remember: Callable[[Message, str], None] | None
     note: Callable[[], str]
-    on_progress: Progress | None
 
 
 class _StoppedError(Exception):
@@ -79,13 +92,14 @@ class _StoppedError(Exception):
 class Answer(Iterator[AnswerEvent]):
     """Iterate over it, or close it early (it is a context manager). One thread iterates; stop() is safe from any."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, seat: Seat) -> None:
         """Use Answerer.answer instead."""
         self._plan = plan
+        self._seat = seat
         self._is_stopping = threading.Event()
         self._is_open = True
-        reused = len(plan.slot.ids)
-        self._total = sum(len(ids) for _, ids in plan.pieces)
+        reused = len(seat.slot.ids)
+        self._total = sum(len(ids) for _, ids in seat.pieces)
         self.turn = Turn(prompt_tokens=reused + self._total, reused_tokens=reused)
         self._parts: list[AnswerEvent] = []
         self._events = self._run()
@@ -93,7 +107,7 @@ class Answer(Iterator[AnswerEvent]):
     @cached_property
     def note(self) -> str:
         """Why not more of the prompt was remembered; "" if all but the new message was."""
-        return self._plan.note()
+        return self._seat.note()
 
     @property
     def message(self) -> Message | None:
@@ -135,7 +149,7 @@ class Answer(Iterator[AnswerEvent]):
     def _release(self) -> None:
         if self._is_open:
             self._is_open = False
-            self._plan.give_back()
+            self._seat.give_back()
 
     def _run(self) -> Generator[AnswerEvent, None, None]:
         started = time.perf_counter()
@@ -150,7 +164,7 @@ class Answer(Iterator[AnswerEvent]):
     def _absorb(self) -> None:
         """Everything but the last piece, with a mark at the end of each."""
         done = 0
-        slot = self._plan.slot
+        slot, plan = self._seat.slot, self._plan
 
         def report(count: int) -> None:
             nonlocal done
@@ -158,9 +172,9 @@ class Answer(Iterator[AnswerEvent]):
             self._report(done)
 
         report(0)
-        for text, ids in self._plan.pieces[:-1]:
-            slot.extend(text, ids, self._plan.spelling, report)
-            slot.mark()
+        for text, ids in self._seat.pieces[:-1]:
+            slot.extend(text, ids, plan.spelling, report)
+            slot.mark(keep="lasting" if len(slot.text) <= plan.shared else "passing")
 
     def _report(self, done: int) -> None:
         if self._plan.on_progress is not None:
@@ -183,7 +197,7 @@ class Answer(Iterator[AnswerEvent]):
                 turn.finish_reason = "tool_calls"
         finally:
             generation.close()
-            plan.slot.note_generated(generation.absorbed, plan.spelling)
+            self._seat.slot.note_generated(generation.absorbed, plan.spelling)
             self._parts += parser.finish()
             self._remember(generation.completion)
 
@@ -198,20 +212,20 @@ class Answer(Iterator[AnswerEvent]):
         return events
 
     def _generation(self) -> Generation:
-        plan = self._plan
-        last = plan.pieces[-1][1]
+        plan, seat = self._plan, self._seat
+        last = seat.pieces[-1][1]
 
         def report(done: int, count: int) -> None:
             self._report(self._total - count + done)
 
         return generate(
-            plan.model,
-            plan.slot.state,
+            seat.model,
+            seat.slot.state,
             last,
             plan.params,
             decoder=plan.decoder,
-            history=plan.slot.ids,
+            history=seat.slot.ids,
             constraint=plan.constraint,
             on_prompt_progress=report,
-            speculation=plan.speculation,
+            speculation=seat.speculation,
         )

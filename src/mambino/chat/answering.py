@@ -12,7 +12,7 @@ from functools import partial
 from itertools import pairwise
 
 from mambino.chat.absorbed import CHUNK_TOKENS, AbsorbedText
-from mambino.chat.answer import Answer, PlainText, Plan, Progress
+from mambino.chat.answer import Answer, PlainText, Plan, Progress, Seat
 from mambino.chat.divergence import explain
 from mambino.chat.messages import Message
 from mambino.chat.prompt import PromptEncoder
@@ -93,35 +93,25 @@ class Answerer:
         """
         text = self.render(request)
         steering = self._steering(request, text)
-        parser = AnswerParser(
-            wire=self._renderer.wire,
-            tools=() if request.tool_choice == "none" else request.tools,
-            starts_inside_thinking=opens_thinking(text),
+        shared, asked = self._renderer.marks(text, request)
+        plan = Plan(
+            text=text,
+            spelling=RenderedSpelling(self.prompt),
+            params=self._ending(request.params, self._forbidden(request)),
+            decoder=self.tokenizer.stream(),
+            parser=AnswerParser(
+                wire=self._renderer.wire,
+                tools=() if request.tool_choice == "none" else request.tools,
+                starts_inside_thinking=opens_thinking(text),
+            ),
+            marks=(shared, asked),
+            shared=shared,
+            constraint=steering,
+            end_thinking=steering.end_now,
+            remember=partial(self._renderer.spoken.remember, text, len(request.messages)),
+            on_progress=on_prompt_progress,
         )
-        slot = self._take(text)
-        try:
-            note = self._note(slot, text, request)
-            spelling = RenderedSpelling(self.prompt)
-            plan = Plan(
-                model=self.model,
-                slot=slot,
-                spelling=spelling,
-                pieces=self._pieces(slot, text, spelling, self._renderer.marks(text, request)),
-                params=self._ending(request.params, self._forbidden(request)),
-                decoder=self.tokenizer.stream(),
-                parser=parser,
-                constraint=steering,
-                end_thinking=steering.end_now,
-                speculation=self._speculation(slot),
-                give_back=lambda: self._slots.give_back(slot),
-                remember=partial(self._renderer.spoken.remember, text, len(request.messages)),
-                note=note,
-                on_progress=on_prompt_progress,
-            )
-            return Answer(plan)
-        except BaseException:
-            self._slots.give_back(slot)
-            raise
+        return self._begin(plan, lambda slot: self._note(slot, text, request))
 
     def complete(
         self,
@@ -138,29 +128,16 @@ class Answerer:
             else constraint_for_output(output, tokenizer=self.tokenizer, vocab_size=self.model.config.vocab_size)
         )
         spelling = IdSpelling()
-        text = spelling.decode(prompt)
-        slot = self._take(text)
-        try:
-            plan = Plan(
-                model=self.model,
-                slot=slot,
-                spelling=spelling,
-                pieces=self._pieces(slot, text, spelling, []),
-                params=self._ending(params, ()),
-                decoder=self.tokenizer.stream(),
-                parser=PlainText(),
-                constraint=constraint,
-                end_thinking=None,
-                speculation=self._speculation(slot),
-                give_back=lambda: self._slots.give_back(slot),
-                remember=None,
-                note=lambda: "",
-                on_progress=on_prompt_progress,
-            )
-            return Answer(plan)
-        except BaseException:
-            self._slots.give_back(slot)
-            raise
+        plan = Plan(
+            text=spelling.decode(prompt),
+            spelling=spelling,
+            params=self._ending(params, ()),
+            decoder=self.tokenizer.stream(),
+            parser=PlainText(),
+            constraint=constraint,
+            on_progress=on_prompt_progress,
+        )
+        return self._begin(plan, lambda slot: lambda: "")
 
     def count_tokens(self, request: AnswerRequest) -> int:
         """Tokens of the prompt that request renders to. Raises TemplateError."""
@@ -182,7 +159,7 @@ class Answerer:
         try:
             if slot.text != text:
                 self._absorb_all(slot, text, on_progress)
-            slot.mark(pinned=True, on_disk=on_disk)
+            slot.mark(keep="pinned", on_disk=on_disk)
             return slot.place()
         finally:
             self._slots.give_back(slot)
@@ -230,6 +207,25 @@ class Answerer:
         """The prompt of request as guarded text. Raises as Renderer.render does."""
         return self._renderer.render(request)
 
+    def _begin(self, plan: Plan, note_from: Callable[[AbsorbedText], Callable[[], str]]) -> Answer:
+        """plan in the state that is nearest; note_from is called before that moves. Raises as answer does."""
+        slot = self._take(plan.text)
+        give_back = partial(self._slots.give_back, slot)
+        try:
+            note = note_from(slot)
+            seat = Seat(
+                model=self.model,
+                slot=slot,
+                pieces=self._pieces(slot, plan),
+                speculation=self._speculation(slot),
+                give_back=give_back,
+                note=note,
+            )
+            return Answer(plan, seat)
+        except BaseException:
+            give_back()
+            raise
+
     def _take(self, text: str) -> AbsorbedText:
         """A state for text; one that settles is told to give way. Raises InputError if all are answering."""
         self._is_wanted.set()
@@ -265,12 +261,10 @@ class Answerer:
         bias = {**params.logit_bias, **dict.fromkeys(forbidden, -math.inf)}
         return replace(params, stop_token_ids=tuple(ends), logit_bias=bias)
 
-    def _pieces(
-        self, slot: AbsorbedText, text: str, spelling: Spelling, marks: Sequence[int]
-    ) -> list[tuple[str, list[int]]]:
-        """What is left to absorb of text once slot went back as far as it must. Raises ContextFull."""
-        rest = slot.seek(text, spelling)
-        pieces = _encoded(spelling, rest, _cut(rest, marks, len(slot.text)))
+    def _pieces(self, slot: AbsorbedText, plan: Plan) -> list[tuple[str, list[int]]]:
+        """What is left to absorb of the prompt once slot went back as far as it must. Raises ContextFull."""
+        rest = slot.seek(plan.text, plan.spelling)
+        pieces = _encoded(plan.spelling, rest, _cut(rest, plan.marks, len(slot.text)))
         used = len(slot.ids) + sum(len(ids) for _, ids in pieces)
         if used >= self.context:
             raise ContextFull(

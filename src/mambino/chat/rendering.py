@@ -66,18 +66,20 @@ class Renderer:
 
         return self.spoken.restored(text, messages, end_of, self.prompt.turn_end)
 
-    def marks(self, text: str, request: AnswerRequest) -> list[int]:
-        """Where the rendered text is worth a snapshot: after the system message and the tools, after the question."""
+    def marks(self, text: str, request: AnswerRequest) -> tuple[int, int]:
+        """Where the rendered text is worth a snapshot: after the system message and the tools, after the question.
+
+        0 for one where the template cannot stop.
+        """
         system = request.messages[:1] if request.messages and request.messages[0].role == "system" else ()
-        places = []
-        for messages in (system, request.messages):
-            try:
-                beginning = self._beginning(request, messages)
-            except TemplateError:  # some templates refuse a system message alone
-                continue
-            if text.startswith(beginning):
-                places.append(len(beginning))
-        return places
+        return self._mark(text, request, system), self._mark(text, request, request.messages)
+
+    def _mark(self, text: str, request: AnswerRequest, messages: Sequence[Message]) -> int:
+        try:
+            beginning = self._beginning(request, messages)
+        except TemplateError:  # some templates refuse a system message alone
+            return 0
+        return len(beginning) if text.startswith(beginning) else 0
 
     def ends(self, request: AnswerRequest) -> list[int]:
         """Where each message ends in the prompt; where the one before does, if the template cannot stop there."""

@@ -97,7 +97,7 @@ def command(
         answerer=answerer,
     )
     if pack is not None and pack.place is not None:
-        answerer.cache.put(pack.place, pinned=True)
+        answerer.cache.put(pack.place, keep="pinned")
     elif pack is not None and pack.note:
         note(f"{pack.note}; the persona's text is read again")
     talk = Talk(opened=opened, chat=chat, sampling=sampling, view=AnswerView())

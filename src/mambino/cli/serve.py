@@ -204,7 +204,7 @@ def _pin(opened: Opened, service: "Service", name: str, toolboxes: Toolboxes) ->
     """Make a persona answer at once, for good: its packed state, or its text read now."""
     answerer = service.answerer
     pack = open_persona(name, service.batching, opened.fingerprint)
-    if pack.place is None or not answerer.cache.put(pack.place, pinned=True):
+    if pack.place is None or not answerer.cache.put(pack.place, keep="pinned"):
         tools = toolboxes(pack.persona.id).schemas if answerer.knows_tools else ()
         answerer.warm(request_of(pack.persona, tools))
     note(f"{pack.persona.name} is ready")

@@ -1,7 +1,8 @@
 """Snapshots of states by the text that they stand for, shared by conversations, under a cap of bytes.
 
 A recurrent state cannot be cut back, so a conversation goes on from the longest remembered beginning of its text.
-Text is opaque here; with it come the exact ids that were absorbed, so nothing is encoded twice. Start at SnapshotTree.
+Text is opaque here; with it come the exact ids that were absorbed, so nothing is encoded twice. A conversation keeps as
+many places after fifty turns as after five: see SnapshotTree.put. Start at SnapshotTree.
 """
 
 import threading
@@ -9,11 +10,16 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
+from typing import Literal
 
 from mambino.errors import InputError
 from mambino.lm import Snapshot
 
 Key = tuple[int, bytes]  # length of the text, digest of the text
+Keep = Literal["passing", "lasting", "pinned"]
+RECENT_PLACES = 3  # passing places at the end of a conversation: its last questions can be asked otherwise at once
+REPLAY_TOKENS = 2048  # further back one stays this often: the longest replay after an edit, if the cap allows it
 _BYTES_PER_ID = 8  # of an id in a tuple; small ints are shared
 
 
@@ -48,9 +54,11 @@ def beginnings(text: str, lengths: Iterable[int]) -> list[Key]:
 
 
 class SnapshotTree:
-    """Places, the least recently used dropped first; pinned ones never. Safe to share between threads.
+    """Places, the least recently used dropped first. Safe to share between threads.
 
-    Memory that several snapshots share (Snapshot.pieces) is counted once.
+    A line is a text with all places that it begins with. Passing places are dropped when their line has left them
+    behind (put); lasting ones, which many conversations begin with, count as used whenever such a line is; pinned ones
+    are never dropped. Memory that several snapshots share (Snapshot.pieces) is counted once.
     """
 
     def __init__(self, max_nbytes: int) -> None:
@@ -60,6 +68,7 @@ class SnapshotTree:
         self.max_nbytes = max_nbytes
         self._places: OrderedDict[Key, Place] = OrderedDict()  # least recently used first
         self._pinned: set[Key] = set()
+        self._lasting: set[Key] = set()
         self._uses: Counter[int] = Counter()  # piece -> places that hold it
         self._nbytes = 0
         self._lock = threading.RLock()
@@ -72,27 +81,34 @@ class SnapshotTree:
     def __len__(self) -> int:
         return len(self._places)
 
-    def put(self, place: Place, *, pinned: bool = False) -> bool:
-        """Remember place, at the cost of older ones; whether it fitted under the cap. Mutates self."""
+    def put(self, place: Place, *, keep: Keep = "passing") -> bool:
+        """Remember place, at the cost of older ones; whether it fitted under the cap. Mutates self.
+
+        Of the passing places of its line stay: the last RECENT_PLACES, those that another line forks from, and those
+        without which more than REPLAY_TOKENS would lie between two.
+        """
         with self._lock:
             key = place.key
-            if key in self._places:
-                self._places.move_to_end(key)
-            elif not self._make_room(place):
-                return False
-            else:
+            if key not in self._places:
+                if not self._can_fit(place):
+                    return False
+                self._thin(place)
+                self._make_room(place)
                 self._add(key, place)
-            if pinned:
+            if keep == "pinned":
                 self._pinned.add(key)
+            elif keep == "lasting":
+                self._lasting.add(key)
+            self._use(place)
             return True
 
     def touch(self, text: str) -> bool:
         """Whether text itself is remembered; it then counts as used. Mutates self."""
         with self._lock:
-            key = (len(text), digest_of(text))
-            if key in self._places:
-                self._places.move_to_end(key)
-            return key in self._places
+            place = self._places.get((len(text), digest_of(text)))
+            if place is not None:
+                self._use(place)
+            return place is not None
 
     def best(self, text: str, may_begin: Callable[[Place], bool] = lambda place: True) -> Place | None:
         """The longest place that is a proper beginning of text; it then counts as used. Mutates self.
@@ -104,7 +120,7 @@ class SnapshotTree:
             for key in reversed(beginnings(text, lengths)):
                 place = self._places.get(key)
                 if place is not None and may_begin(place):
-                    self._places.move_to_end(key)
+                    self._use(place)
                     return place
             return None
 
@@ -114,10 +130,12 @@ class SnapshotTree:
             texts = [place.text for place in reversed(self._places.values())]
         return max(texts, key=lambda known: common_length(known, text), default="")
 
-    def unpin(self, text: str) -> None:
-        """Let the place of text be dropped like any other. Mutates self."""
+    def forget(self, text: str, beyond: int) -> None:
+        """Drop the passing places of the line of text that are longer than beyond. Mutates self."""
         with self._lock:
-            self._pinned.discard((len(text), digest_of(text)))
+            for place in self._line(text):
+                if len(place.text) > beyond and self._is_passing(place):
+                    self._drop(place.key)
 
     def clear(self) -> None:
         """Forget everything, pinned places too. Mutates self."""
@@ -126,13 +144,46 @@ class SnapshotTree:
             while self._places:
                 self._drop(next(iter(self._places)))
 
-    def _make_room(self, place: Place) -> bool:
-        """Drop the oldest until place fits; False, with nothing dropped, if it never can."""
-        if _together_nbytes([*(self._places[key] for key in self._pinned), place]) > self.max_nbytes:
-            return False
+    def _use(self, place: Place) -> None:
+        """Make place the most recently used, but for the lasting ones that it begins with."""
+        self._places.move_to_end(place.key)
+        for key in self._lasting:
+            if place.text.startswith(self._places[key].text):
+                self._places.move_to_end(key)
+
+    def _line(self, text: str) -> list[Place]:
+        """The places that text begins with, the shortest first."""
+        return sorted(
+            (place for place in self._places.values() if text.startswith(place.text)), key=lambda place: len(place.text)
+        )
+
+    def _is_passing(self, place: Place) -> bool:
+        return place.key not in self._pinned and place.key not in self._lasting
+
+    def _thin(self, newest: Place) -> None:
+        """Drop what the line of newest leaves behind."""
+        line = self._line(newest.text)
+        others = [place for place in self._places.values() if not newest.text.startswith(place.text)]
+        older = max(0, len(line) + 1 - RECENT_PLACES)
+        start = 0  # tokens of the last place that stays
+        for place, following in pairwise(line[: older + 1]):
+            is_fork = any(
+                other.text.startswith(place.text) and not other.text.startswith(following.text) for other in others
+            )
+            is_needed = is_fork or len(following.ids) - start > REPLAY_TOKENS
+            if is_needed or not self._is_passing(place):
+                start = len(place.ids)
+            else:
+                self._drop(place.key)
+
+    def _can_fit(self, place: Place) -> bool:
+        """Whether place fits beside the pinned ones."""
+        return _together_nbytes([*(self._places[key] for key in self._pinned), place]) <= self.max_nbytes
+
+    def _make_room(self, place: Place) -> None:
+        """Drop the oldest until place, which can fit, does."""
         while self._nbytes + self._added_nbytes(place) > self.max_nbytes:
             self._drop(next(key for key in self._places if key not in self._pinned))
-        return True
 
     def _added_nbytes(self, place: Place) -> int:
         fresh = {piece: nbytes for piece, nbytes in place.snapshot.pieces if not self._uses[piece]}
@@ -146,6 +197,7 @@ class SnapshotTree:
     def _drop(self, key: Key) -> None:
         place = self._places.pop(key)
         self._pinned.discard(key)
+        self._lasting.discard(key)
         self._uses.subtract({piece for piece, _ in place.snapshot.pieces})
         self._uses = +self._uses
         self._nbytes -= self._added_nbytes(place)

@@ -1,4 +1,4 @@
-# ruff: noqa: E501, SIM905 - word lists read best as lines
+# ruff: noqa: E501 - word lists read best as lines
 """Names for things, in two lists that share nothing: what is trained on, and what is held out.
 
 Made-up words are in the same two halves, by a hash of their spelling. Start at LEXICONS and made_up.
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from recipes.bundled.assistant.row import Split
 
-_ONSETS = "b br d dr f fl g gr h j k kl l m n p pr r s st t tr v w z".split()
-_VOWELS = "a e i o u ai ee oo".split()
+_ONSETS = tuple("b br d dr f fl g gr h j k kl l m n p pr r s st t tr v w z".split())
+_VOWELS = tuple("a e i o u ai ee oo".split())
 _CODAS = ("", "", "", "l", "m", "n", "r", "s", "t", "x")
 _HELD_OUT_ONE_IN = 5
 
@@ -24,12 +24,19 @@ class Lexicon:
     rooms: tuple[str, ...]
     doors: tuple[str, ...]
     devices: tuple[str, ...]
+    settings: tuple[str, ...]
     people: tuple[str, ...]
     songs: tuple[str, ...]
     cities: tuple[str, ...]
     items: tuple[str, ...]
     labels: tuple[str, ...]
     notes: tuple[str, ...]
+    crops: tuple[str, ...]
+    monsters: tuple[str, ...]
+    animals: tuple[str, ...]
+    toys: tuple[str, ...]
+    jobs: tuple[str, ...]
+    likings: tuple[str, ...]
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -38,49 +45,53 @@ def _list(text: str) -> tuple[str, ...]:
 
 LEXICONS: Mapping[Split, Lexicon] = {
     "train": Lexicon(
-        rooms=_list(
-            "kitchen, living room, bedroom, bathroom, hall, study, garage, cellar, attic, dining room, guest room, nursery, laundry room, office, pantry, workshop, porch, playroom, library, music room"
-        ),
-        doors=_list(
-            "front door, back door, garage door, garden gate, side door, cellar door, patio door, main gate, balcony door"
-        ),
-        devices=_list(
-            "lamp, fan, heater, oven, kettle, radio, television, washing machine, dishwasher, coffee machine, sprinkler, toaster, fridge, speaker, camera, alarm"
-        ),
-        people=_list(
-            "Anna, Tom, Lily, Ben, Mia, Max, Sara, Leo, Emma, Jack, Lucy, Sam, Zoe, Finn, Ella, Noah, Nora, Owen, Rosa, Theo, Ruby, Luke, Maya, Adam"
-        ),
-        songs=_list(
-            "Happy Days, Blue River, Morning Sun, The Old Tree, Rain Dance, Little Star, Summer Wind, Dream Boat, Night Train, Golden Hill"
-        ),
-        cities=_list(
-            "Paris, London, Rome, Berlin, Madrid, Oslo, Tokyo, Cairo, Boston, Lima, Vienna, Dublin, Athens, Prague"
-        ),
-        items=_list(
-            "milk, bread, eggs, apples, butter, cheese, rice, tea, soap, sugar, honey, tomatoes, onions, flour, salt, batteries, candles, cookies"
-        ),
-        labels=_list("eggs, tea, laundry, bread, nap, pasta, pizza, cake, homework, coffee, soup, break"),
-        notes=_list(
-            "call the doctor, feed the cat, buy a present, water the flowers, pay the bill, clean the car, write to grandma, pick up the kids, fix the bike, bring the umbrella"
-        ),
+        rooms=_list("kitchen, living room, bedroom, bathroom, hall, study, garage, cellar, attic, dining room, guest room, nursery, laundry room, office, pantry, workshop, porch, playroom, library, music room, red room, small room, upper hall, garden house, back room, stable, tower, corner room"),
+        doors=_list("front door, back door, garage door, garden gate, side door, cellar door, patio door, main gate, balcony door, attic door, kitchen door, small gate, blue door"),
+        devices=_list("lamp, fan, heater, oven, kettle, radio, television, washing machine, dishwasher, coffee machine, sprinkler, toaster, fridge, speaker, camera, alarm, pump, robot, boiler, screen, curtain, fountain, lantern, bell"),
+        settings=_list("speed, power, volume, color, mode, height, heat, angle, pressure, program, timer, strength"),
+        people=_list("Anna, Tom, Lily, Ben, Mia, Max, Sara, Leo, Emma, Jack, Lucy, Sam, Zoe, Finn, Ella, Noah, Nora, Owen, Rosa, Theo, Ruby, Luke, Maya, Adam, Milo, Tess, Omar, Hana, Nils, Vera, Karl, Ida"),
+        songs=_list("Happy Days, Blue River, Morning Sun, The Old Tree, Rain Dance, Little Star, Summer Wind, Dream Boat, Night Train, Golden Hill, Sweet Home, Red Balloon, City Lights, Open Road"),
+        cities=_list("Paris, London, Rome, Berlin, Madrid, Oslo, Tokyo, Cairo, Boston, Lima, Vienna, Dublin, Athens, Prague, Milan, Zurich, Hamburg, Quebec, Kyoto, Porto"),
+        items=_list("milk, bread, eggs, apples, butter, cheese, rice, tea, soap, sugar, honey, tomatoes, onions, flour, salt, batteries, candles, cookies, cat food, paper, oranges, beans, fish, oil"),
+        labels=_list("eggs, tea, laundry, bread, nap, pasta, pizza, cake, homework, coffee, soup, break, oven, game, lunch, reading"),
+        notes=_list("call the doctor, feed the cat, buy a present, water the flowers, pay the bill, clean the car, write to grandma, pick up the kids, fix the bike, bring the umbrella, meet Tom at five, take the bus at eight, bake a cake, find the keys, read the letter, charge the phone"),
+        crops=_list("corn, wheat, beans, carrots, pumpkins, potatoes, onions, melons, tulips, peas"),
+        monsters=_list("goblin, spider, wolf, troll, bat, ghost, dragon, rat, giant, snake"),
+        animals=_list("cat, dog, cow, duck, sheep, pig, horse, hen, frog, mouse, lion, bear, rabbit, owl, bee, elephant, fox, turtle"),
+        toys=_list("ball, kite, doll, drum, puzzle, hat, scarf, whistle, bell, book, cup, lamp, coin, key, box, ring"),
+        jobs=_list("baker, farmer, teacher, doctor, pilot, gardener, sailor, cook, painter, driver, singer, tailor"),
+        likings=_list("tea, rain, music, books, apples, the sea, chess, dancing, snow, flowers, cheese, trains, birds, soup"),
     ),
     "held_out": Lexicon(
-        rooms=_list("sunroom, cloakroom, den, loft, utility room, tea room, greenhouse, studio, gym, reading room"),
-        doors=_list("barn door, roof door, terrace door, north gate, shed door"),
-        devices=_list("projector, humidifier, mixer, doorbell, freezer, printer"),
-        people=_list("Clara, Hugo, Ivy, Oscar, Molly, Paul, Jane, Dan, Kate, Nico"),
+        rooms=_list("sunroom, cloakroom, den, loft, utility room, tea room, greenhouse, studio, gym, reading room, green room, lower hall"),
+        doors=_list("barn door, roof door, terrace door, north gate, shed door, red door"),
+        devices=_list("projector, humidifier, mixer, doorbell, freezer, printer, blender, shower"),
+        settings=_list("brightness, depth, tempo, width, level"),
+        people=_list("Clara, Hugo, Ivy, Oscar, Molly, Paul, Jane, Dan, Kate, Nico, Amy, Toby"),
         songs=_list("Silver Moon, Green Valley, Long Way Home, Snow Song, Two Birds"),
         cities=_list("Lisbon, Warsaw, Delhi, Sydney, Bern, Helsinki"),
-        items=_list("yogurt, pears, pepper, napkins, juice, carrots, noodles, jam"),
-        labels=_list("rice, bath, potatoes, walk, yoga, muffins"),
-        notes=_list("return the book, wash the dog, order the cake, check the tires, visit aunt May"),
+        items=_list("yogurt, pears, pepper, napkins, juice, cucumbers, noodles, jam"),
+        labels=_list("dumplings, bath, meeting, walk, yoga, muffins"),
+        notes=_list("return the book, wash the dog, order the pizza, check the tires, visit aunt May"),
+        crops=_list("cabbages, turnips, roses, berries"),
+        monsters=_list("orc, zombie, vampire, scorpion"),
+        animals=_list("squirrel, penguin, goat, monkey, donkey, hedgehog"),
+        toys=_list("doll house, yo-yo, flute, mirror, button, basket"),
+        jobs=_list("fisher, nurse, writer, builder"),
+        likings=_list("coffee, jazz, pears, the moon, football, honey"),
     ),
-}
+}  # fmt: skip
 
 
-def made_up(rng: random.Random, split: Split, *, syllables: int = 2) -> str:
-    """A word that nobody knows, such as "brooman": it can only be copied."""
+def made_up(rng: random.Random, split: Split) -> str:
+    """A word that nobody knows, such as "broomain": it can only be copied."""
     while True:
-        word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(syllables)) + rng.choice(_CODAS)
+        word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(rng.randint(2, 3)))
+        word += rng.choice(_CODAS)
         if (zlib.crc32(word.encode()) % _HELD_OUT_ONE_IN == 0) == (split == "held_out"):
             return word
+
+
+def listed(names: tuple[str, ...] | list[str]) -> str:
+    """As one says it: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -3,15 +3,19 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from recipes.bundled.assistant import chat_rows, tool_rows
+from recipes.bundled.assistant import chat_rows, home_rows, tool_rows
 from recipes.bundled.assistant.row import Row, Split
 
 Maker = Callable[[random.Random, Split], Row]
 # kind: share, maker
 KINDS: Mapping[str, tuple[float, Maker]] = {
-    "call": (0.25, tool_rows.call),
-    "no_tool": (0.07, tool_rows.no_tool),
-    "missing": (0.08, tool_rows.missing),
+    "call": (0.16, tool_rows.call),
+    "calls": (0.06, tool_rows.calls),
+    "result": (0.06, tool_rows.result),
+    "no_tool": (0.05, tool_rows.no_tool),
+    "home": (0.05, home_rows.act),
+    "status": (0.04, home_rows.status),
+    "missing": (0.06, home_rows.missing),
     "chat": (0.15, chat_rows.chat),
 }
 

@@ -1,148 +1,105 @@
-"""Rows about tools: a call, no tool that fits, a room that is not there."""
+"""Rows about tools of all sorts: one call, several, results told, and requests that no tool serves. Start at call."""
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from mambino.chat.messages import Message, ToolCall
-from recipes.bundled.assistant.lexicon import LEXICONS, made_up
-from recipes.bundled.assistant.row import Abstain, Calls, NoCall, Row, Split
-from recipes.bundled.assistant.tool_kinds import TOOL_KINDS, Form, Slot, ToolKind
-from recipes.bundled.grammar import expand
+from mambino.chat.messages import Message
+from recipes.bundled.assistant.asking import Offered, Wish, deed, joined, offer, spelled, wish
+from recipes.bundled.assistant.lexicon import listed
+from recipes.bundled.assistant.row import Abstain, Calls, Check, Row, Says, Split
 
-_MADE_UP = 0.25  # of names
-_RENAMED = 0.4  # of tools
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
-    """A tool as it is listed in one row. keys: the name of each parameter by its slot."""
-
-    kind: ToolKind
-    name: str
-    keys: Mapping[Slot, str]
-
-    @property
-    def schema(self) -> dict[str, object]:
-        properties = {self.keys[param.slot]: {"type": param.type} for param in self.kind.params}
-        parameters = {"type": "object", "properties": properties, "required": list(properties)}
-        return {"name": self.name, "description": self.kind.about, "parameters": parameters}
+THINKS = 0.5  # of rows have thinking on
+_NO_TOOL = ("I have no tool for that.", "I cannot do that: I have no tool for it.", "Sorry, I have no tool for that.")
+_SYSTEMS = (
+    "You are mambino, the assistant of a home.", "You are a helpful assistant.", "You help at home and in games.",
+    "You are mambino. Use the tools.",
+)  # fmt: skip
+_FAULTS = (
+    ("Error: it is offline.", "it is offline"), ("Error: the battery is empty.", "the battery is empty"),
+    ("Error: no connection.", "there is no connection"), ("Error: it is not allowed.", "it is not allowed"),
+    ("Error: it took too long.", "it took too long"), ("Error: it is broken.", "it is broken"),
+)  # fmt: skip
 
 
 def call(rng: random.Random, split: Split) -> Row:
     """One of the tools listed fits: it is called."""
-    offered = _offered(rng, split, rng.randint(1, 5))
-    chosen = rng.choice(offered)
-    form = rng.choice(chosen.kind.forms)
-    values = _values(rng, split, chosen.kind, form)
-    asked = _request(rng, split, form, values)
-    made = _call(chosen, values)
-    reasoning = _because(chosen.name, made) if rng.random() < 0.5 else None
-    answer = Message(role="assistant", content="", reasoning=reasoning, tool_calls=(made,))
-    return _row(rng, "call", asked, answer, offered, Calls(calls=(made,)))
+    offered = offer(rng, split, rng.randint(1, 5))
+    wanted = wish(rng, split, rng.choice(offered))
+    answer = calling(rng.random() < THINKS, [wanted])
+    return _row(rng, "call", [Message(role="user", content=joined(rng, [wanted])), answer], offered, Calls(calls=(wanted.call,)))
+
+
+def calls(rng: random.Random, split: Split) -> Row:
+    """Two or three calls in one turn."""
+    offered = offer(rng, split, rng.randint(2, 5))
+    wanted = _wishes(rng, split, offered, rng.choice((2, 2, 2, 3)))
+    answer = calling(rng.random() < THINKS, wanted)
+    messages = [Message(role="user", content=joined(rng, wanted)), answer]
+    return _row(rng, "calls", messages, offered, Calls(calls=tuple(one.call for one in wanted)))
+
+
+def result(rng: random.Random, split: Split) -> Row:
+    """The tools have answered: what they did is told, and so is what failed."""
+    thinks = rng.random() < THINKS
+    offered = offer(rng, split, rng.randint(1, 4))
+    messages, said = list[Message](), list[str]()
+    for _ in range(rng.choice((1, 1, 2, 2))):
+        wanted = _wishes(rng, split, offered, rng.choice((1, 1, 1, 2)))
+        failed = [rng.choice(_FAULTS) if rng.random() < 0.25 else None for _ in wanted]
+        results = [fault[0] if fault else one.done for one, fault in zip(wanted, failed, strict=True)]
+        said = [f"That did not work: {fault[1]}." if fault else one.said for one, fault in zip(wanted, failed, strict=True)]
+        messages += [Message(role="user", content=joined(rng, wanted)), calling(thinks, wanted)]
+        messages += [
+            Message(role="tool", content=text, tool_call_id=one.call.id)
+            for one, text in zip(wanted, results, strict=True)
+        ]
+        reason = "It failed. I say why." if all(failed) else "One of them failed. I say so." if any(failed) else "It is done. I tell the user."
+        messages.append(Message(role="assistant", content=" ".join(said), reasoning=reason if thinks else None))
+    return _row(rng, "result", messages, offered, Says(facts=_facts(wanted, said)))
 
 
 def no_tool(rng: random.Random, split: Split) -> Row:
     """None of the tools listed does what is asked."""
-    first, *others = _offered(rng, split, rng.randint(2, 5))
-    form = rng.choice(first.kind.forms)
-    asked = _request(rng, split, form, _values(rng, split, first.kind, form))
-    said = rng.choice(
-        ("I have no tool for that.", "I cannot do that: I have no tool for it.", "Sorry, I have no tool for that.")
-    )
-    reasoning = "No tool in my list does this. I say so." if rng.random() < 0.5 else None
-    answer = Message(role="assistant", content=said, reasoning=reasoning)
-    return _row(rng, "no_tool", asked, answer, others, NoCall())
+    unfit, *offered = offer(rng, split, rng.randint(2, 5))
+    while not offered:
+        unfit, *offered = offer(rng, split, 4)
+    none = "It cannot" if len(offered) == 1 else "None of them can"
+    reason = f"I have {listed([tool.name for tool in offered])}. {none} {deed(unfit.kind.about)}."
+    answer = Message(role="assistant", content=rng.choice(_NO_TOOL), reasoning=reason if rng.random() < THINKS else None)
+    asked = Message(role="user", content=joined(rng, [wish(rng, split, unfit)]))
+    return _row(rng, "no_tool", [asked, answer], offered, Abstain())
 
 
-def missing(rng: random.Random, split: Split) -> Row:
-    """A tool fits, but the room is none of the home's."""
-    offered = _offered(rng, split, rng.randint(1, 4), first=TOOL_KINDS[0])
-    home = rng.sample(LEXICONS[split].rooms, rng.randint(2, 5))
-    form = rng.choice(TOOL_KINDS[0].forms)
-    values = _values(rng, split, TOOL_KINDS[0], form)
-    room = str(values["room"])
-    asked = _request(rng, split, form, values)
-    system = f"Rooms: {', '.join(home)}."
-    if room in home:
-        light = next(tool for tool in offered if tool.kind is TOOL_KINDS[0])
-        made = _call(light, values)
-        reasoning = f"There is a {room}. {_because(light.name, made)}" if rng.random() < 0.5 else None
-        answer = Message(role="assistant", content="", reasoning=reasoning, tool_calls=(made,))
-        return _row(rng, "missing", asked, answer, offered, Calls(calls=(made,)), system)
-    reasoning = f"There is no {room} in the list of rooms. I say so." if rng.random() < 0.5 else None
-    answer = Message(
-        role="assistant", content=f"There is no {room} here. The rooms are {', '.join(home)}.", reasoning=reasoning
-    )
-    return _row(rng, "missing", asked, answer, offered, Abstain(), system)
+def _facts(wanted: Sequence[Wish], said: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """What a report must name: the values that the expert's report names, else all of its words."""
+    facts = list[tuple[str, ...]]()
+    for one, text in zip(wanted, said, strict=True):
+        values = [spelled(value) for value in one.call.arguments.values()]
+        named = [value for value in values if value.lower() in text.lower()]
+        facts += [(value,) for value in named] or [(text.rstrip("."),)]
+    return tuple(facts)
 
 
-def _offered(rng: random.Random, split: Split, count: int, first: ToolKind | None = None) -> list[Offered]:
-    kinds = rng.sample([kind for kind in TOOL_KINDS if kind is not first], count)
-    if first is not None:
-        kinds = [first, *kinds[1:]]
-    offered = [_one(rng, split, kind) for kind in kinds]
-    return offered
+def calling(thinks: bool, wanted: Sequence[Wish]) -> Message:
+    reason = " ".join(one.reason for one in wanted)
+    made = tuple(one.call for one in wanted)
+    return Message(role="assistant", content="", reasoning=reason if thinks else None, tool_calls=made)
 
 
-def _one(rng: random.Random, split: Split, kind: ToolKind) -> Offered:
-    if rng.random() >= _RENAMED:
-        return Offered(kind=kind, name=kind.names[0], keys={param.slot: param.names[0] for param in kind.params})
-    name = made_up(rng, split) if rng.random() < _MADE_UP else rng.choice(kind.names)
-    keys: dict[Slot, str] = {}
-    for param in kind.params:
-        free = [key for key in param.names if key not in keys.values()]
-        keys[param.slot] = made_up(rng, split) if rng.random() < _MADE_UP else rng.choice(free)
-    return Offered(kind=kind, name=name, keys=keys)
-
-
-def _values(rng: random.Random, split: Split, kind: ToolKind, form: Form) -> dict[Slot, object]:
-    return {
-        param.slot: form.fixed[param.slot] if param.slot in form.fixed else _value(rng, split, param.slot)
-        for param in kind.params
-    }
-
-
-def _value(rng: random.Random, split: Split, slot: Slot) -> object:
-    words = LEXICONS[split]
-    lists: Mapping[Slot, tuple[str, ...]] = {
-        "room": words.rooms, "door": words.doors, "device": words.devices, "label": words.labels, "song": words.songs,
-        "city": words.cities, "item": words.items, "note": words.notes,
-    }  # fmt: skip
-    if slot in lists:
-        known = rng.choice(lists[slot])
-        if slot == "note" or rng.random() >= _MADE_UP:
-            return known
-        made = made_up(rng, split)
-        return {"room": f"{made} room", "door": f"{made} door"}.get(
-            slot, made.capitalize() if slot in ("song", "city") else made
-        )
-    if slot == "degrees":
-        return rng.randrange(15, 27)
-    return rng.randrange(2, 60) if slot == "minutes" else rng.randrange(1, 100)
-
-
-def _request(rng: random.Random, split: Split, form: Form, values: Mapping[Slot, object]) -> str:
-    templates = form.train if split == "train" else form.held_out
-    return expand(rng.choice(templates), {slot: str(value) for slot, value in values.items()}, rng)
-
-
-def _call(tool: Offered, values: Mapping[Slot, object]) -> ToolCall:
-    return ToolCall(id="1", name=tool.name, arguments={tool.keys[slot]: value for slot, value in values.items()})
-
-
-def _because(name: str, made: ToolCall) -> str:
-    return f"I call {name} with {' and '.join(f'{key} {value}' for key, value in made.arguments.items())}."
+def _wishes(rng: random.Random, split: Split, offered: Sequence[Offered], count: int) -> list[Wish]:
+    """Wishes with different calls, the same tool now and then."""
+    wanted = list[Wish]()
+    for number in range(1, count + 1):
+        one = wish(rng, split, rng.choice(offered), number=number)
+        if all((one.call.name, one.call.arguments) != (other.call.name, other.call.arguments) for other in wanted):
+            wanted.append(one)
+    return wanted
 
 
 def _row(
-    rng: random.Random, kind: str, asked: str, answer: Message, offered: list[Offered], check: Calls | NoCall | Abstain,
-    system: str | None = None,
+    rng: random.Random, kind: str, messages: Sequence[Message], offered: list[Offered], check: Check
 ) -> Row:  # fmt: skip
     rng.shuffle(offered)
-    messages = [Message(role="user", content=asked), answer]
-    if system is None and rng.random() < 0.3:
-        system = "You are mambino, the assistant of a home."
-    if system is not None:
-        messages = [Message(role="system", content=system), *messages]
-    return Row(kind=kind, messages=tuple(messages), tools=tuple(tool.schema for tool in offered), check=check)
+    system = [Message(role="system", content=rng.choice(_SYSTEMS))] if rng.random() < 0.4 else []
+    tools = tuple(tool.schema for tool in offered)
+    return Row(kind=kind, messages=(*system, *messages), tools=tools, check=check)

@@ -1,0 +1,195 @@
+"""What is said around tools: a device's own tools made on the spot, values, requests in words, the reasons for a call.
+
+Start at Offered and offer.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from mambino.chat.messages import ToolCall
+from recipes.bundled.assistant.lexicon import LEXICONS, listed, made_up
+from recipes.bundled.assistant.row import Split
+from recipes.bundled.assistant.tool_kinds import TOOL_KINDS, Form, Param, Slot, ToolKind
+from recipes.bundled.grammar import capital, expand
+
+_OWN_DEVICE = 0.3  # of the tools listed belong to one device, and are made on the spot
+_RENAMED = 0.4  # of tools have other names for themselves and their parameters than usual
+_MADE_UP = 0.25  # of names
+_POLITE: Mapping[Split, tuple[str, ...]] = {
+    "train": (
+        *("{0}." for _ in range(4)), "please {0}.", "please {0}.", "can you {0}?", "could you {0}?", "{0}, please.",
+        "{0}", "hey, {0}.", "I want you to {0}.", "can you please {0}?", "hi! Please {0}.", "now {0}.", "let us {0}.",
+    ),
+    "held_out": (
+        "would you {0}?", "would you please {0}?", "okay, {0}.", "I need you to {0}.", "{0} now.", "{0} for me.",
+        "hello! Can you {0}?",
+    ),
+}  # fmt: skip
+_JOINS = (" Then ", " And ", " Also, ", " After that, ", " And then ")
+_DIRECTIONS = ("north", "south", "east", "west", "left", "right")
+Values = Mapping[Slot, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A tool as one row lists it. keys: the name of each parameter by its slot."""
+
+    kind: ToolKind
+    name: str
+    keys: Mapping[Slot, str]
+
+    @property
+    def schema(self) -> dict[str, object]:
+        properties = {self.keys[param.slot]: {"type": param.type} for param in self.kind.params}
+        parameters = {"type": "object", "properties": properties, "required": list(properties)}
+        return {"name": self.name, "description": self.kind.about, "parameters": parameters}
+
+    def call(self, values: Values, *, number: int = 1) -> ToolCall:
+        arguments = {self.keys[param.slot]: values[param.slot] for param in self.kind.params}
+        return ToolCall(id=f"call_{number}", name=self.name, arguments=arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a person wants of a tool: in words that may go on a sentence, and as the call that does it.
+
+    done and said as in Form.
+    """
+
+    text: str
+    call: ToolCall
+    about: str
+    done: str
+    said: str
+
+    @property
+    def reason(self) -> str:
+        arguments = listed([f"{key} {spelled(value)}" for key, value in self.call.arguments.items()] or ["nothing"])
+        return f"The user wants me to {deed(self.about)}. I call {self.call.name} with {arguments}."
+
+
+def offer(rng: random.Random, split: Split, count: int, *, first: Sequence[ToolKind] = ()) -> list[Offered]:
+    """count tools of different names, those of first in front."""
+    kinds = list(first)
+    kinds += rng.sample([kind for kind in TOOL_KINDS if kind not in kinds], max(0, count - len(kinds)))
+    offered = list[Offered]()
+    for index, kind in enumerate(kinds):
+        is_own = index >= len(first) and rng.random() < _OWN_DEVICE
+        chosen = _one(rng, split, _of_device(rng, split) if is_own else kind)
+        if chosen.name not in {other.name for other in offered}:
+            offered.append(chosen)
+    return offered
+
+
+def wish(rng: random.Random, split: Split, tool: Offered, *, number: int = 1, known: Values = MappingProxyType({})) -> Wish:
+    """Something that tool does; known decides some of the values."""
+    form = rng.choice(tool.kind.forms)
+    slots = {param.slot for param in tool.kind.params}
+    values: dict[Slot, object] = {slot: value(rng, split, slot) for slot in ("room", "degrees", "note", *sorted(slots))}
+    values |= {**form.fixed, **known}
+    words = {slot: spelled(filled) for slot, filled in values.items()} | {"note2": str(value(rng, split, "note"))}
+    done = expand(form.done, words, rng)
+    return Wish(
+        text=_request(rng, split, form, words),
+        call=tool.call(values, number=number),
+        about=tool.kind.about,
+        done=capital(done),
+        said=capital(expand(form.said, words, rng)),
+    )
+
+
+def value(rng: random.Random, split: Split, slot: Slot) -> object:
+    """A value for the slot, made up now and then where it is a name."""
+    words = LEXICONS[split]
+    names: Mapping[Slot, Sequence[str]] = {
+        "room": words.rooms, "door": words.doors, "device": words.devices, "label": words.labels, "song": words.songs,
+        "city": words.cities, "item": words.items, "note": words.notes, "person": words.people, "crop": words.crops,
+        "direction": _DIRECTIONS, "monster": words.monsters,
+    }  # fmt: skip
+    if slot == "word" or (slot in names and slot not in ("note", "direction") and rng.random() < _MADE_UP):
+        word = made_up(rng, split)
+        after: Mapping[Slot, str] = {"room": " room", "door": rng.choice((" door", " gate"))}
+        return capital(word) if slot in ("song", "city", "person") else word + after.get(slot, "")
+    if slot in names:
+        return rng.choice(names[slot])
+    if slot == "flag":
+        return rng.random() < 0.5
+    low, high = {"degrees": (14, 28), "minutes": (2, 90), "count": (2, 20)}.get(slot, (1, 99))
+    return rng.randint(low, high)
+
+
+def deed(about: str) -> str:
+    """A tool's description as a verb goes on: set the light of a room."""
+    return about[0].lower() + about[1:-1]
+
+
+def joined(rng: random.Random, wanted: Sequence[Wish]) -> str:
+    """Wishes as one request."""
+    text = capital(wanted[0].text)
+    for one in wanted[1:]:
+        stop = "" if text[-1] in ".?!" else "."
+        if one.text[0].islower() and rng.random() < 0.6:
+            text += stop + rng.choice(_JOINS) + one.text
+        else:
+            text += f"{stop} {capital(one.text)}"
+    return text
+
+
+def spelled(filled: object) -> str:
+    """As a call writes it."""
+    return str(filled).lower() if isinstance(filled, bool) else str(filled)
+
+
+def _request(rng: random.Random, split: Split, form: Form, words: Mapping[str, str]) -> str:
+    template = rng.choice(form.train if split == "train" else form.held_out)
+    text = expand(template.removeprefix("!"), words, rng)
+    if template.startswith("!"):
+        text = rng.choice(_POLITE[split]).format(text)
+    return text
+
+
+def _one(rng: random.Random, split: Split, kind: ToolKind) -> Offered:
+    if rng.random() >= _RENAMED:
+        return Offered(kind=kind, name=kind.names[0], keys={param.slot: param.names[0] for param in kind.params})
+    name = made_up(rng, split) if rng.random() < _MADE_UP else rng.choice(kind.names)
+    keys: dict[Slot, str] = {}
+    for param in kind.params:
+        free = [key for key in param.names if key not in keys.values()]
+        keys[param.slot] = made_up(rng, split) if rng.random() < _MADE_UP else rng.choice(free)
+    return Offered(kind=kind, name=name, keys=keys)
+
+
+def _of_device(rng: random.Random, split: Split) -> ToolKind:
+    """A tool of one device, such as set_fan(speed), start_oven(), move_lamp(room)."""
+    device, setting = str(value(rng, split, "device")), rng.choice(LEXICONS[split].settings)
+    spelling = device.replace(" ", "_")
+    which = rng.randrange(4)
+    if which == 0:
+        form = Form(
+            train=(f"!set the {setting} of the {device} to {{level}}", f"!turn the {device} {setting} to {{level}}",
+                   f"{device} {setting} {{level}}"),
+            held_out=(f"!put the {setting} of the {device} at {{level}}", f"The {device} {setting} should be {{level}}."),
+            done=f"The {setting} of the {device} is {{level}}.", said=f"The {setting} of the {device} is at {{level}}.",
+        )  # fmt: skip
+        param = Param(names=(setting, "value", "number", "to"), type="integer", slot="level")
+        names = (f"set_{spelling}", f"{spelling}_{setting}", f"change_{spelling}")
+        return ToolKind(names=names, about=f"Set the {setting} of the {device}.", params=(param,), forms=(form,))
+    if which == 1:
+        form = Form(
+            train=(f"!bring the {device} to the {{room}}", f"!move the {device} to the {{room}}",
+                   f"I want the {device} in the {{room}}."),
+            held_out=(f"!take the {device} to the {{room}}", f"The {device} should be in the {{room}}."),
+            done=f"The {device} is in the {{room}}.", said=f"The {device} is in the {{room}} now.",
+        )  # fmt: skip
+        param = Param(names=("room", "place", "where", "to"), type="string", slot="room")
+        names = (f"move_{spelling}", f"bring_{spelling}", f"{spelling}_to")
+        return ToolKind(names=names, about=f"Bring the {device} to a room.", params=(param,), forms=(form,))
+    verb, done = rng.choice((("start", "on"), ("stop", "off"), ("clean", "clean"), ("check", "fine"), ("reset", "new")))
+    form = Form(
+        train=(f"!{verb} the {device}", f"I want to {verb} the {device}."),
+        held_out=(f"It is time to {verb} the {device}.", f"!go and {verb} the {device}"),
+        done=f"The {device} is {done}.", said=f"The {device} is {done}.",
+    )  # fmt: skip
+    return ToolKind(names=(f"{verb}_{spelling}", f"{spelling}_{verb}"), about=f"{capital(verb)} the {device}.", forms=(form,))

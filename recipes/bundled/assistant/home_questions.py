@@ -1,0 +1,91 @@
+# ruff: noqa: E501 - phrasings are data here, one set of alternatives a line
+"""Questions about the state of a home, with their answers. Start at ask."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mambino.worlds.home import Home
+from recipes.bundled.assistant.lexicon import listed
+from recipes.bundled.assistant.row import Split
+from recipes.bundled.grammar import expand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """line: the part of the home's description that decides; facts: wordings of what the answer must hold."""
+
+    question: str
+    answer: str
+    line: str
+    facts: tuple[tuple[str, ...], ...]
+
+
+_QUESTIONS: Mapping[str, Mapping[Split, str]] = {
+    "light": {"train": "[Is the {room} light on|Is the light in the {room} on|Did I leave the {room} light on|Is the {room} light off]?", "held_out": "[Is the light still on in the {room}|How is the {room} light]?"},
+    "level": {"train": "[How bright is the {room} light|How bright is it in the {room}|What level is the {room} light]?", "held_out": "[What is the level of the light in the {room}|How bright is the light in the {room}]?"},
+    "temperature": {"train": "[How warm is it in the {room}|How warm is the {room}|What is the temperature in the {room}|How cold is the {room}]?", "held_out": "[What temperature does the {room} have|Tell me how warm the {room} is]?"},
+    "door": {"train": "[Is the {door} locked|Is the {door} open|Did I lock the {door}|Did I forget to lock the {door}]?", "held_out": "[Tell me if the {door} is locked|Is the {door} unlocked]?"},
+    "time": {"train": "[What time is it|How late is it|Tell me the time|What is the time]?", "held_out": "[Do you have the time|What does the clock say]?"},
+    "target": {"train": "[What is the thermostat set to|What is the heating set to|How many degrees is the thermostat set to]?", "held_out": "[Where is the thermostat set|What temperature is the thermostat set to]?"},
+    "timer": {"train": "[How long does the {label} timer still run|How many minutes are left for the {label} timer|When does the {label} timer ring|How much time is left for {label}]?", "held_out": "[What is left on the {label} timer|When is the {label} timer done]?"},
+    "lights": {"train": "[Which lights are on|Are there lights on|What lights are on|Did I leave a light on]?", "held_out": "[Are any lights still on|Tell me which lights are on]?"},
+}  # fmt: skip
+
+
+def ask(rng: random.Random, split: Split, home: Home) -> Asked:
+    """A question that home answers."""
+    kind = rng.choice([kind for kind in _QUESTIONS if kind != "timer" or home.timers])
+    slots, line, answer, facts = _ANSWERS[kind](rng, home)
+    return Asked(question=expand(_QUESTIONS[kind][split], slots, rng), answer=answer, line=line, facts=facts)
+
+
+_Found = tuple[dict[str, str], str, str, tuple[tuple[str, ...], ...]]
+
+
+def _light(rng: random.Random, home: Home) -> _Found:
+    room = rng.choice(list(home.lights))
+    level = home.lights[room]
+    state = f"at {level} percent" if level else "off"
+    return {"room": room}, f"{room}: light {f'at {level} %' if level else 'off'}", f"The {room} light is {state}.", ((state, state.replace(" percent", " %")),)
+
+
+def _temperature(rng: random.Random, home: Home) -> _Found:
+    room = rng.choice(list(home.temperatures))
+    degrees = f"{home.temperatures[room]:.1f}"
+    return {"room": room}, f"{room}: {degrees} degrees", f"It is {degrees} degrees in the {room}.", ((degrees,),)
+
+
+def _door(rng: random.Random, home: Home) -> _Found:
+    door = rng.choice(list(home.locked))
+    state = "locked" if home.locked[door] else "unlocked"
+    return {"door": door}, f"{door}: {state}", f"The {door} is {state}.", ((f" {state}",),)
+
+
+def _time(rng: random.Random, home: Home) -> _Found:
+    return {}, f"It is {home.time_text()}", f"It is {home.time_text()}.", ((home.time_text(),),)
+
+
+def _target(rng: random.Random, home: Home) -> _Found:
+    degrees = f"{home.target:g}"
+    return {}, f"the thermostat is set to {degrees} degrees", f"The thermostat is set to {degrees} degrees.", ((degrees,),)
+
+
+def _timer(rng: random.Random, home: Home) -> _Found:
+    timer = rng.choice(home.timers)
+    left = timer.ends_at - home.clock
+    return {"label": timer.label}, f"timer {timer.label}: {left} min left", f"The {timer.label} timer rings in {left} minutes.", ((f"{left} min",),)
+
+
+def _lights(rng: random.Random, home: Home) -> _Found:
+    lit = [room for room, level in home.lights.items() if level]
+    if not lit:
+        return {}, "all lights are off", "No light is on.", (("no light", "all lights are off"),)
+    answer = f"The light is on in the {listed(lit)}."
+    return {}, ", ".join(f"{room} light at {home.lights[room]} %" for room in lit), answer, tuple((room,) for room in lit)
+
+
+_ANSWERS: Mapping[str, Callable[[random.Random, Home], _Found]] = {
+    "light": _light, "level": _light, "temperature": _temperature, "door": _door, "time": _time, "target": _target,
+    "timer": _timer, "lights": _lights,
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""python -m recipes.bundled: make the data, train, and write the GGUF and its run record.
+"""python -m recipes.bundled: make the data, run the four stages, and write the GGUF and its run record.
 
 On Linux, MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 in the
 environment keep freed memory in the process: without them a third of the time goes into page faults.
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import torch
 
+from recipes.bundled.data import prepare
 from recipes.bundled.export import export
-from recipes.bundled.recipe import prepare, run
+from recipes.bundled.pipeline import run
+from recipes.bundled.recipe import CONFIG, SEED
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -21,21 +23,21 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, required=True, help="where the run lives; it continues from there")
     parser.add_argument("--corpora", type=Path, default=_REPOSITORY / "../shared/data/corpora")
-    parser.add_argument("--scale", type=float, default=0.5, help="size of the generated corpora")
+    parser.add_argument("--scale", type=float, default=0.25, help="size of the generated texts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=_REPOSITORY / "src/mambino/bundled")
-    parser.add_argument("--export-only", action="store_true", help="write what the folder has reached so far")
     parser.add_argument("--data-only", action="store_true", help="stop before training")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    prepared = prepare(arguments.folder / "data", arguments.corpora, arguments.scale)
+    prepared = prepare(
+        arguments.folder / "data", arguments.corpora, arguments.scale, vocab_size=CONFIG.vocab_size, seed=SEED
+    )
     sizes = {name: f"{len(documents.tokens) / 1e6:.2f} M" for name, documents in prepared.training.items()}
     print(f"tokens: {sizes}", flush=True)
     if arguments.data_only:
         return
-    if not arguments.export_only:
-        run(arguments.folder, prepared)
-    print(export(arguments.folder, prepared, arguments.out))
+    model, subs = run(arguments.folder, prepared)
+    print(export(arguments.folder, prepared, model, subs, arguments.out))
 
 
 if __name__ == "__main__":

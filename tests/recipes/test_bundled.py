@@ -4,22 +4,18 @@ import random
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tokenizers
 from recipes.bundled import facts
-from recipes.bundled.chats import dialogue, story_only
+from recipes.bundled.assistant.template import TEMPLATE
+from recipes.bundled.chats import dialogue
+from recipes.bundled.data import Prepared, assistant_documents, prepare
 from recipes.bundled.grammar import expand
-from recipes.bundled.recipe import written_by_model
 from recipes.bundled.stories import PLOTS, Wish, story
-from recipes.bundled.text import CHAT_TEMPLATE, chat_text, make_corpora, raw_text, train_tokenizer
 from recipes.bundled.words import NUMBERS
-
-from mambino.chat.messages import message_from_json
-from mambino.chat.template import ChatTemplate
 
 pytestmark = pytest.mark.torch  # the recipe imports it
 
+SCALE, VOCAB_SIZE = 0.0005, 400
 _LEFT_OVER = re.compile(r"[\[\]{}|]|a\(n\)|\.\.|  | [.,!?]")
 _WRONG_ARTICLE = re.compile(r"\b(a [aeiou]|an [^aeiou])", re.IGNORECASE)
 
@@ -74,25 +70,33 @@ def _value(text: str) -> int:
     return int(text) if text.isdigit() else NUMBERS.index(text.lower())
 
 
-def test_the_chat_template_prints_what_was_trained() -> None:
-    turns = story_only(random.Random(5))
-    messages = [message_from_json({"role": role, "content": text}) for role, text in turns]
-    rendered = ChatTemplate(CHAT_TEMPLATE).render(messages[:1], add_generation_prompt=True)
-    assert chat_text(turns).startswith(rendered)
-    assert ChatTemplate(CHAT_TEMPLATE).render(messages, add_generation_prompt=False) == chat_text(turns)
+def test_only_the_models_own_words_are_targets(prepared: Prepared) -> None:
+    decode = prepared.prompt.tokenizer.decode
+    for name in ("chats", "requests"):
+        document = prepared.training[name][0]
+        text, written = decode(document.tokens), decode(document.tokens[document.counted])
+        answers = re.findall(r"<think></think>(.*?<\|im_end\|>)", text, re.DOTALL)
+        assert written == "".join(answers), text
+    assert prepared.training["stories"].counted.all()
 
 
-def test_only_the_models_own_words_are_targets() -> None:
-    texts = [raw_text("Hi there."), chat_text([("system", "Be nice."), ("user", "Hi"), ("assistant", "Hello!")] * 2)]
-    encoder = tokenizers.Tokenizer.from_str(train_tokenizer(texts * 9, 300))
-    tokens = np.array([token for text in texts for token in encoder.encode(text).ids], dtype=np.int32)
-    counted = written_by_model(tokens, encoder.encode("assistant").ids)
-    written = encoder.decode(tokens[counted].tolist(), skip_special_tokens=False)
-    assert written == "<s>Hi there.</s>Hello!<|im_end|>Hello!<|im_end|>"
+def test_every_stage_draws_rows_of_its_own(prepared: Prepared, tmp_path: Path) -> None:
+    first, again, other = (
+        assistant_documents(tmp_path / f"{place}.npz", prepared.prompt, 20, seed=seed, split="train").sha256
+        for place, seed in enumerate((1, 1, 2))
+    )
+    assert first == again != other
 
 
-def test_equal_seeds_give_equal_corpora_without_any_files(tmp_path: Path) -> None:
-    first, second = (make_corpora(0.001, tmp_path, seed=6) for _ in range(2))
-    assert first == second
-    assert first["books"] == []
-    assert make_corpora(0.001, tmp_path, seed=7) != first
+def test_equal_seeds_give_equal_corpora_without_any_files(prepared: Prepared, tmp_path: Path) -> None:
+    again = prepare(tmp_path / "again", tmp_path, SCALE, vocab_size=VOCAB_SIZE, seed=6)
+    assert {name: documents.sha256 for name, documents in again.training.items()} == {
+        name: documents.sha256 for name, documents in prepared.training.items()
+    }
+    assert again.prompt.tokenizer.chat_template == TEMPLATE
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("data")
+    return prepare(folder / "made", folder, SCALE, vocab_size=VOCAB_SIZE, seed=6)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recipes.bundled.recipe import CONFIG
-from recipes.bundled.text import CHAT_TEMPLATE, chat_text
+from recipes.bundled.assistant.template import TEMPLATE
+from recipes.bundled.recipe import CONFIG, SFT
 
+from mambino.chat.messages import Message
+from mambino.chat.prompt import PromptEncoder
 from mambino.formats.checkpoint import open_checkpoint
 from mambino.formats.hf_config import read_hf_config
 from mambino.generation.generate import generate
@@ -29,10 +31,11 @@ def path() -> Path:
 def answer(path: Path, *said: str) -> str:
     """The greedy answer to the last of said, user and assistant in turn."""
     model, tokenizer = open_model(path), open_tokenizer(path)
-    turns = [(("user", "assistant")[index % 2], text) for index, text in enumerate(said)]
-    prompt = tokenizer.encode(chat_text(turns) + "<|im_start|>assistant\n", parse_special=True)
+    messages = [Message(role=("user", "assistant")[index % 2], content=text) for index, text in enumerate(said)]
+    prompt = PromptEncoder(tokenizer)
+    ids = prompt.encode(prompt.render(messages, enable_thinking=False))
     params = SamplingParams(temperature=0.0, max_tokens=300, stop_token_ids=tuple(tokenizer.eos_token_ids))
-    events = generate(model, model.new_state(1024), prompt, params, decoder=tokenizer.stream())
+    events = generate(model, model.new_state(1024), ids, params, decoder=tokenizer.stream())
     return "".join(event.text for event in events)
 
 
@@ -42,9 +45,9 @@ def test_file_recipe_and_record_agree(path: Path) -> None:
     assert sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file()) < MOST_BYTES
     assert checkpoint.config == CONFIG
     assert read_hf_config(record["config"]) == CONFIG
-    assert checkpoint.chat_template == CHAT_TEMPLATE
+    assert checkpoint.chat_template == TEMPLATE
     assert record["num_tokens"] > 1_000_000
-    assert record["trajectory"][-1]["step"] == record["num_steps"]
+    assert record["trajectory"][-1]["step"] == SFT.schedule.total_steps
 
 
 def test_held_out_text_is_as_likely_as_the_record_says(path: Path) -> None:
@@ -53,7 +56,7 @@ def test_held_out_text_is_as_likely_as_the_record_says(path: Path) -> None:
     tokens = np.array(tokenizer.encode(text, parse_special=True), dtype=np.int32)
     logits = model.score(tokens).astype(np.float64)
     log_likelihood = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    assert -log_likelihood[np.arange(len(tokens) - 1), tokens[1:]].mean() < 2.0  # ln(2048) is 7.6
+    assert -log_likelihood[np.arange(len(tokens) - 1), tokens[1:]].mean() < 2.0  # ln(4096) is 8.3
 
 
 @pytest.mark.parametrize(

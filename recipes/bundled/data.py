@@ -1,0 +1,142 @@
+"""What the bundled model reads, as token ids: generated stories and talk, permissive books, and the assistant's rows.
+
+Made once and kept in a folder. Start at prepare; assistant_documents makes fresh rows for a stage.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mambino.chat.messages import Message
+from mambino.chat.prompt import PromptEncoder
+from mambino.chat.template import ChatTemplate
+from mambino.formats.mapped import replacing
+from mambino.posttrain.rows import ChatRow
+from mambino.posttrain.spans import sequences
+from mambino.tokenizer.files import tokenizer_from_directory
+from mambino.train.data import Document, Documents
+from recipes.bundled import corpora
+from recipes.bundled.assistant.row import Split
+from recipes.bundled.assistant.rows import rows
+from recipes.bundled.assistant.template import TEMPLATE
+from recipes.bundled.chats import Turn, dialogue, story_only
+from recipes.bundled.stories import story
+from recipes.bundled.text import BOS, train_tokenizer, write_tokenizer
+
+TEXTS = ("stories", "books", "chats", "requests")
+_NAMES = ("Anna", "Tom", "Lily", "Ben", "Mia", "Max", "Rosa", "Finn")
+_SAMPLE, _SAMPLE_ROWS = 6000, 96_000  # what the tokenizer is made from: texts of each kind, and rows at scale 1
+_HELD_OUT_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The tokenizer's folder, its encoder of chats, and the texts as ids: to train on, and held out (other seeds)."""
+
+    tokenizer: Path
+    prompt: PromptEncoder
+    training: dict[str, Documents]
+    held_out: dict[str, Documents]
+
+
+def prepare(folder: Path, corpora_folder: Path, scale: float, *, vocab_size: int, seed: int) -> Prepared:
+    """Make, or read back, everything under folder. Deterministic in its arguments and the files of corpora_folder.
+
+    Mutates    folder
+    """
+    tokenizer, last = folder / "tokenizer", folder / "held_out-requests.npz"
+    if not last.exists():
+        training, held_out = _texts(corpora_folder, scale, seed), _texts(None, _HELD_OUT_SHARE * scale, seed + 1)
+        books = training["books"]
+        held_out["books"], training["books"] = books[::50], [text for i, text in enumerate(books) if i % 50]
+        write_tokenizer(tokenizer, train_tokenizer(_sample(training, scale, seed), vocab_size), TEMPLATE)
+        prompt = PromptEncoder(tokenizer_from_directory(tokenizer))
+        for name in TEXTS:
+            _store(folder / f"{name}.npz", _encoded(training[name], prompt))
+            _store(folder / f"held_out-{name}.npz", _encoded(held_out[name], prompt))
+    return Prepared(
+        tokenizer=tokenizer,
+        prompt=PromptEncoder(tokenizer_from_directory(tokenizer)),
+        training={name: _restore(folder / f"{name}.npz") for name in TEXTS},
+        held_out={name: _restore(folder / f"held_out-{name}.npz") for name in TEXTS},
+    )
+
+
+def assistant_documents(path: Path, prompt: PromptEncoder, count: int, *, seed: int, split: Split) -> Documents:
+    """Rows of the assistant as ids, kept in path. Mutates path."""
+    if not path.exists():
+        made = rows(count, seed=seed, split=split)
+        _store(path, [document for row in made for document in _chat(row.messages, row.tools, prompt)])
+    return _restore(path)
+
+
+Text = str | tuple[Message, ...]  # raw, or a chat
+
+
+def _texts(folder: Path | None, scale: float, seed: int) -> dict[str, list[Text]]:
+    rng = random.Random(seed)
+    return {
+        "stories": [story(rng) for _ in range(1 + round(40_000 * scale))],
+        "books": [] if folder is None else list(_books(folder, rng)),
+        "chats": [_messages(dialogue(rng)) for _ in range(1 + round(80_000 * scale))],
+        "requests": [_messages(story_only(rng)) for _ in range(1 + round(20_000 * scale))],
+    }
+
+
+def _books(folder: Path, rng: random.Random) -> Iterator[Text]:
+    """Two stories, where folder holds none of the files that corpora.py reads."""
+    yield from (story(rng), story(rng))
+    yield from corpora.fables(folder)
+    yield from corpora.fairy_tales(folder)
+    yield from map(_messages, corpora.mini_dialogues(folder))
+    for turns in corpora.persona_chats(folder):  # between two people: mambino must not believe it is one of them
+        names = rng.sample(_NAMES, 2)
+        yield "\n".join(f"{names[index % 2]}: {text}" for index, (_, text) in enumerate(turns))
+
+
+def _messages(turns: Sequence[Turn]) -> tuple[Message, ...]:
+    return tuple(Message(role=role, content=text) for role, text in turns)
+
+
+def _sample(texts: Mapping[str, Sequence[Text]], scale: float, seed: int) -> Iterator[str]:
+    """What the tokenizer learns words from, chats with what the template adds to them."""
+    template = ChatTemplate(TEMPLATE)
+    for name in TEXTS:
+        for text in texts[name][:_SAMPLE]:
+            yield text if isinstance(text, str) else template.render(text, add_generation_prompt=False)
+    for row in rows(round(_SAMPLE_ROWS * scale), seed=seed, split="train"):
+        yield template.render(row.messages, tools=row.tools, add_generation_prompt=False)
+
+
+def _encoded(texts: Iterable[Text], prompt: PromptEncoder) -> list[Document]:
+    documents = []
+    for text in texts:
+        if isinstance(text, str):
+            ids = prompt.tokenizer.encode(f"{BOS}{text}</s>", parse_special=True)
+            documents.append(Document(tokens=np.array(ids, np.int32), counted=np.ones(len(ids), np.bool_)))
+        else:
+            documents += _chat(text, (), prompt)
+    return documents
+
+
+def _chat(
+    messages: tuple[Message, ...], tools: tuple[Mapping[str, object], ...], prompt: PromptEncoder
+) -> list[Document]:
+    is_trained = tuple(message.role == "assistant" for message in messages)
+    return sequences(ChatRow(line=0, messages=messages, tools=tools, is_trained=is_trained), prompt)
+
+
+def _store(path: Path, documents: Sequence[Document]) -> None:
+    """Mutates path, which is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    joined = Documents.joined(documents)
+    with replacing(path) as file:
+        np.savez(file, tokens=joined.tokens, bounds=joined.bounds, counted=joined.counted)
+
+
+def _restore(path: Path) -> Documents:
+    with np.load(path) as arrays:
+        return Documents(tokens=arrays["tokens"], bounds=arrays["bounds"], counted=arrays["counted"])

@@ -1,0 +1,115 @@
+"""The stages of the bundled model, each in a folder of its own that it continues from. Start at run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mambino.compress.budget import Budget, parameters
+from mambino.compress.elastic import ElasticLoss, ElasticSettings
+from mambino.compress.importance import measure_importance
+from mambino.compress.importance_file import plot_importance, read_importance, write_importance
+from mambino.compress.offered import FILE_NAME, nested_text
+from mambino.compress.permute import order_of, permute
+from mambino.compress.space import candidates, default_space
+from mambino.compress.sub import SubConfig, read_sub
+from mambino.compress.trials import try_candidates
+from mambino.errors import FormatError
+from mambino.formats.json_file import read_json
+from mambino.formats.mapped import replacing
+from mambino.model.hybrid import HybridLM
+from mambino.train import checkpoint
+from mambino.train.data import Batch, MixedBatches
+from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
+from mambino.train.optim import Optimizer, OptimSettings
+from recipes.bundled.data import Prepared, assistant_documents
+from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, ROW_SIZE, ROWS, SEED, SFT, Stage
+
+_RANKED = "2-ranked"
+_TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 6, 20, 12, 6
+
+
+def run(folder: Path, prepared: Prepared) -> tuple[HybridLM, dict[str, SubConfig]]:
+    """Train, or continue, all stages: the nested model, and its smaller sizes by name. Mutates folder."""
+    torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
+    parent = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
+    run_stage(parent, PRETRAIN, language_loss(), folder, prepared)
+    subs = rank(parent, folder, prepared)
+    teacher = _copy(parent).eval().requires_grad_(False)
+    sizes = (SubConfig.whole(CONFIG), *subs.values())
+    for stage, master in ((ELASTIC, teacher), (SFT, None)):  # at last the largest learns from the text, others from it
+        settings = ElasticSettings(
+            subs=sizes, shares=(1.0,) * len(sizes), target_weight=stage.target_weight, seed=stage.seed
+        )
+        run_stage(parent, stage, ElasticLoss(settings, master), folder, prepared)
+    return parent, subs
+
+
+def run_stage(model: HybridLM, stage: Stage, loss: LossFunction, folder: Path, prepared: Prepared) -> None:
+    """Mutates model; folder."""
+    train(
+        model, Optimizer.for_model(model, stage.optim), stage.schedule, stream(stage, folder, prepared), loss,
+        folder=folder / stage.name, settings=LoopSettings(keep_every_steps=500),
+    )  # fmt: skip
+
+
+def stream(stage: Stage, folder: Path, prepared: Prepared) -> MixedBatches:
+    """The stage's batches from their start. Mutates folder, where the stage's rows are kept."""
+    rows = assistant_documents(
+        folder / stage.name / "rows.npz", prepared.prompt, stage.assistant_rows, seed=stage.seed, split="train"
+    )
+    corpora = {**prepared.training, "assistant": rows}
+    return MixedBatches(corpora, lambda step: stage.shares, rows=ROWS, row_size=ROW_SIZE, seed=stage.seed)
+
+
+def rank(parent: HybridLM, folder: Path, prepared: Prepared) -> dict[str, SubConfig]:
+    """Sort the parent's parts by use, and choose a size for every budget by short trials.
+
+    Mutates    parent, whose logits stay; folder
+    """
+    place, batches = folder / _RANKED, stream(ELASTIC, folder, prepared)
+    scored = [batches.batch(step) for step in range(_SCORED)]
+    if not (place / FILE_NAME).exists():
+        write_importance(place, measure_importance(parent, scored))
+        plot_importance(place, read_importance(place))
+    importance = read_importance(place)
+    permute(parent, order_of(CONFIG, importance))
+    if not (place / FILE_NAME).exists():
+        tried = [batches.batch(_SCORED + step) for step in range(_TRIAL_STEPS)]
+        judged = [batches.batch(_SCORED + _TRIAL_STEPS + step) for step in range(_JUDGED)]
+        subs = {
+            name: _best(parent, Budget(name=name, cost=parameters, limit=share * parameters(CONFIG)),
+                        importance.depth_order, tried, judged)
+            for name, share in BUDGETS.items()
+        }  # fmt: skip
+        with replacing(place / FILE_NAME) as file:
+            file.write(nested_text(subs).encode())
+    entries = read_json(place / FILE_NAME).get("subs")
+    if not isinstance(entries, dict):
+        raise FormatError(f"{place / FILE_NAME}: damaged; remove it and run again")
+    return {name: read_sub(CONFIG, entry, str(place)) for name, entry in entries.items()}
+
+
+def _best(
+    parent: HybridLM, budget: Budget, depth_order: Sequence[int], tried: Sequence[Batch], judged: Sequence[Batch]
+) -> SubConfig:
+    fitting = candidates(CONFIG, default_space(CONFIG), budget, depth_order=depth_order)
+    picks = torch.linspace(0, len(fitting) - 1, min(_TRIALS, len(fitting))).round().int().tolist()
+    optim = OptimSettings(learning_rate=1e-3)
+    trials = try_candidates(parent, parent, [fitting[pick] for pick in picks], tried, judged, optim=optim)
+    for trial in trials:
+        print(f"{budget.name}: {trial.candidate.sizes} KL {trial.before:.4f} -> {trial.after:.4f}", flush=True)
+    return trials[0].candidate.sub
+
+
+def parent_of(folder: Path) -> HybridLM:
+    """The pretrained parent as the first stage left it, before its parts were sorted."""
+    model = HybridLM(CONFIG)
+    checkpoint.load_weights(folder / PRETRAIN.name / "latest.pt", model)
+    return model
+
+
+def _copy(model: HybridLM) -> HybridLM:
+    copy = HybridLM(model.config)
+    copy.load_state_dict(model.state_dict())
+    return copy

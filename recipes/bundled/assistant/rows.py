@@ -3,19 +3,21 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from recipes.bundled.assistant import chat_rows, home_rows, tool_rows
+from recipes.bundled.assistant import chat_rows, fact_rows, home_rows, tool_rows
 from recipes.bundled.assistant.row import Row, Split
 
 Maker = Callable[[random.Random, Split], Row]
 # kind: share, maker
 KINDS: Mapping[str, tuple[float, Maker]] = {
-    "call": (0.16, tool_rows.call),
+    "call": (0.14, tool_rows.call),
     "calls": (0.06, tool_rows.calls),
     "result": (0.06, tool_rows.result),
     "no_tool": (0.05, tool_rows.no_tool),
     "home": (0.05, home_rows.act),
     "status": (0.04, home_rows.status),
-    "missing": (0.06, home_rows.missing),
+    "missing": (0.05, home_rows.missing),
+    "persona": (0.08, fact_rows.persona),
+    "grounded": (0.10, fact_rows.grounded),
     "chat": (0.15, chat_rows.chat),
 }
 

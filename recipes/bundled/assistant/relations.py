@@ -1,0 +1,73 @@
+# ruff: noqa: E501 - phrasings are data here, one set of alternatives a line
+"""Facts of a sentence each, and what one may ask about them: of others (RELATIONS) and of oneself (TRAITS).
+
+Start at Relation; fact_rows.py makes conversations of them.
+"""
+
+import random
+from dataclasses import dataclass
+
+from recipes.bundled.assistant.lexicon import LEXICONS, made_up
+from recipes.bundled.assistant.row import Split
+from recipes.bundled.grammar import capital
+from recipes.bundled.words import COLOURS
+from recipes.bundled.words import TRAITS as CHARACTERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """Sentences in grammar.expand's notation. key is the slot that an answer must name; topic goes on "does not say"."""
+
+    fact: str
+    train: str
+    held_out: str
+    answer: str
+    topic: str
+    key: str
+    subject: str = ""  # the slot of what it is about
+
+    def question(self, split: Split) -> str:
+        return self.train if split == "train" else self.held_out
+
+
+RELATIONS = (
+    Relation(fact="{person} lives in {city}.", train="[Where does {person} live|In which city does {person} live|Where is {person}'s home]?", held_out="[Which city does {person} live in|Tell me where {person} lives]?", answer="{person} lives in {city}.", topic="where {person} lives", key="city", subject="person"),
+    Relation(fact="{person} is a(n) {job}.", train="[What is {person}'s job|What is the job of {person}|What does {person} do for work|What is {person}]?", held_out="[Which job does {person} have|What work does {person} do]?", answer="{person} is a(n) {job}.", topic="what {person} does", key="job", subject="person"),
+    Relation(fact="{person} likes {liking}.", train="[What does {person} like|What does {person} like most|Do you know what {person} likes]?", held_out="[Tell me what {person} likes|Which thing does {person} like]?", answer="{person} likes {liking}.", topic="what {person} likes", key="liking", subject="person"),
+    Relation(fact="{person} is {number} years old.", train="[How old is {person}|What is the age of {person}|What is {person}'s age]?", held_out="[Tell me how old {person} is|Which age does {person} have]?", answer="{person} is {number} years old.", topic="how old {person} is", key="number", subject="person"),
+    Relation(fact="{person} has a(n) {color} {toy}.", train="[What does {person} have|Which thing does {person} have|What thing does {person} own]?", held_out="[Tell me what {person} has|What has {person} got]?", answer="{person} has a(n) {color} {toy}.", topic="what {person} has", key="toy", subject="person"),
+    Relation(fact="The {toy} is {color}.", train="[What color is the {toy}|Which color does the {toy} have|What is the color of the {toy}]?", held_out="[Tell me the color of the {toy}|Which color is the {toy}]?", answer="The {toy} is {color}.", topic="what color the {toy} is", key="color", subject="toy"),
+    Relation(fact="The {toy} is in the {room}.", train="[Where is the {toy}|In which room is the {toy}|Where can I find the {toy}]?", held_out="[Tell me where the {toy} is|Which room is the {toy} in]?", answer="The {toy} is in the {room}.", topic="where the {toy} is", key="room", subject="toy"),
+    Relation(fact="The {toy} costs {number} coins.", train="[How much is the {toy}|How much does the {toy} cost|What does the {toy} cost]?", held_out="[What is the price of the {toy}|Tell me how much the {toy} costs]?", answer="The {toy} costs {number} coins.", topic="what the {toy} costs", key="number", subject="toy"),
+    Relation(fact="The {animal} is called {pet}.", train="[What is the {animal} called|What is the name of the {animal}|What is the {animal}'s name]?", held_out="[Which name does the {animal} have|Tell me the name of the {animal}]?", answer="The {animal} is called {pet}.", topic="what the {animal} is called", key="pet", subject="animal"),
+    Relation(fact="The {animal} eats {item}.", train="[What does the {animal} eat|What food does the {animal} eat|What is the food of the {animal}]?", held_out="[Which food does the {animal} eat|Tell me what the {animal} eats]?", answer="The {animal} eats {item}.", topic="what the {animal} eats", key="item", subject="animal"),
+    Relation(fact="A {word} is a kind of {toy}.", train="[What is a {word}|Do you know what a {word} is|What kind of thing is a {word}]?", held_out="[Tell me what a {word} is|What sort of thing is a {word}]?", answer="A {word} is a kind of {toy}.", topic="what a {word} is", key="toy", subject="word"),
+    Relation(fact="The code of the {door} is {number}.", train="[What is the code of the {door}|Which code does the {door} have|What code opens the {door}]?", held_out="[Tell me the code of the {door}|Which number opens the {door}]?", answer="The code of the {door} is {number}.", topic="the code of the {door}", key="number", subject="door"),
+)  # fmt: skip
+NAME = Relation(fact="You are {person}, a(n) {character} {job}.", train="[What is your name|Who are you|What are you called|Tell me your name]?", held_out="[May I know your name|How should I call you|Do you have a name]?", answer="[My name is {person}|I am {person}].", topic="your name", key="person")
+TRAITS = (
+    Relation(fact="", train="[What do you do|What is your job|What do you do for work]?", held_out="[Which job do you have|What kind of work do you do]?", answer="I am a(n) {job}.", topic="my job", key="job"),
+    Relation(fact="You live in {city}.", train="[Where do you live|Where is your home|In which city do you live]?", held_out="[Which city do you live in|Tell me where you live]?", answer="I live in {city}.", topic="where I live", key="city"),
+    Relation(fact="You like {liking}.", train="[What do you like|What do you like most|Tell me what you like]?", held_out="[Which thing do you like|What makes you happy]?", answer="I like {liking}.", topic="what I like", key="liking"),
+    Relation(fact="You are {number} years old.", train="[How old are you|What is your age|Tell me your age]?", held_out="[Which age do you have|Tell me how old you are]?", answer="I am {number} years old.", topic="how old I am", key="number"),
+    Relation(fact="Your friend is called {friend}.", train="[Who is your friend|What is your friend called|Do you have a friend]?", held_out="[What is the name of your friend|Tell me about your friend]?", answer="My friend is called {friend}.", topic="who my friend is", key="friend"),
+    Relation(fact="Your favorite color is {color}.", train="[What is your favorite color|Which color do you like|What color do you like most]?", held_out="[Tell me your favorite color|Which color is your favorite]?", answer="My favorite color is {color}.", topic="my favorite color", key="color"),
+    Relation(fact="You have a(n) {animal} called {pet}.", train="[Do you have a pet|What pet do you have|What animal do you have]?", held_out="[Which pet do you have|Tell me about your pet]?", answer="I have a(n) {animal} called {pet}.", topic="whether I have a pet", key="pet"),
+)  # fmt: skip
+
+
+def filled(rng: random.Random, split: Split) -> dict[str, str]:
+    """A word for every slot."""
+    words = LEXICONS[split]
+
+    def name(known: tuple[str, ...]) -> str:
+        return rng.choice(known) if rng.random() < 0.75 else capital(made_up(rng, split))
+
+    return {
+        "person": name(words.people), "friend": name(words.people), "pet": capital(made_up(rng, split)),
+        "city": name(words.cities), "job": rng.choice(words.jobs), "liking": rng.choice(words.likings),
+        "toy": rng.choice(words.toys), "room": rng.choice(words.rooms), "door": rng.choice(words.doors),
+        "animal": rng.choice(words.animals), "item": rng.choice(words.items), "color": rng.choice(COLOURS),
+        "number": str(rng.randint(2, 99)), "word": made_up(rng, split), "character": rng.choice(CHARACTERS),
+    }  # fmt: skip
+

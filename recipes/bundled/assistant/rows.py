@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from recipes.bundled.assistant import chat_rows, fact_rows, home_rows, tool_rows
+from recipes.bundled.assistant import chat_rows, fact_rows, home_rows, instruction_rows, tool_rows
 from recipes.bundled.assistant.row import Row, Split
 
 Maker = Callable[[random.Random, Split], Row]
@@ -18,6 +18,9 @@ KINDS: Mapping[str, tuple[float, Maker]] = {
     "missing": (0.05, home_rows.missing),
     "persona": (0.08, fact_rows.persona),
     "grounded": (0.10, fact_rows.grounded),
+    "instruction": (0.09, instruction_rows.instruction),
+    "standing": (0.03, instruction_rows.standing),
+    "structured": (0.03, instruction_rows.structured),
     "chat": (0.15, chat_rows.chat),
 }
 

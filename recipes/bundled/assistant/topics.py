@@ -1,0 +1,49 @@
+# ruff: noqa: E501 - phrasings are data here, one set of alternatives a line
+"""Things to write about, and true sentences about each. Start at topic."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recipes.bundled.assistant.lexicon import LEXICONS
+from recipes.bundled.assistant.row import Split
+from recipes.bundled.grammar import expand
+from recipes.bundled.words import ANIMALS, NUMBERS
+
+_ANIMALS = {animal.name: animal for animal in ANIMALS}
+_TASKS: Mapping[Split, tuple[str, ...]] = {
+    "train": ("Tell me about {topic}.", "Write about {topic}.", "Describe {topic}.", "What is {topic}?", "Say something about {topic}.", "Write a text about {topic}.", "Talk about {topic}.", "What do you know about {topic}?"),
+    "held_out": ("Write a few words about {topic}.", "I want to read about {topic}.", "Tell us what {topic} is.", "Make a little text about {topic}."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """name is one word; task asks to write about it; sentences have no commas and stand in any order."""
+
+    name: str
+    task: str
+    sentences: tuple[str, ...]
+    facts: Mapping[str, str]
+
+
+def topic(rng: random.Random, split: Split) -> Topic:
+    """An animal of the closed world."""
+    animal = _ANIMALS[rng.choice(LEXICONS[split].animals)]
+    food = animal.food.split(",")[0].split(" and ")[0]
+    color = animal.colour.replace(",", " or").split(" or ")[0]
+    legs = NUMBERS[animal.legs]
+    slots = {"name": animal.name, "food": food, "color": color, "legs": legs, "home": animal.home, "can": animal.can, "size": animal.size, "young": animal.young}
+    sentences = [
+        "A(n) {name} is a(n) {size} animal.", "A(n) {name} lives {home}.", "A(n) {name} eats {food}.",
+        "A(n) {name} can {can}.", "A young {name} is called a(n) {young}.", "A(n) {name} has {legs} legs.",
+        "Many people like the {name}.", "I like the {name}.",
+    ]  # fmt: skip
+    rng.shuffle(sentences)
+    task = expand(rng.choice(_TASKS[split]), {"topic": expand(f"a(n) {animal.name}", {}, rng)}, rng)
+    return Topic(
+        name=animal.name,
+        task=task,
+        sentences=tuple(expand(sentence, slots, rng) for sentence in sentences),
+        facts={"animal": animal.name, "food": food, "legs": legs, "color": color, "size": animal.size},
+    )

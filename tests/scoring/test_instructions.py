@@ -11,7 +11,7 @@ pytest.importorskip(
 
 from mambino.errors import Unsupported
 from mambino.scoring import instructions
-from mambino.scoring.instructions import check_instructions, known_instructions, loose_variants
+from mambino.scoring.instructions import check_instructions, judge_instruction, known_instructions, loose_variants
 
 PROMPT = "Say something."
 
@@ -107,9 +107,51 @@ def test_missing_language_data_is_named_with_the_remedy(monkeypatch: pytest.Monk
             raise LookupError("Resource punkt_tab not found.")
 
     monkeypatch.setattr(instructions, "_checkers", lambda: {"x:y": Needy})
-    (only,) = check_instructions("text", prompt=PROMPT, instructions=["x:y"], arguments=[None])
+    only = judge_instruction("text", PROMPT, "x:y", {})
     assert only.strict is None
     assert "nltk.downloader" in only.reason
+
+
+def test_a_variant_that_raises_leaves_the_loose_verdict_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fussy:
+        def __init__(self, instruction_id: str) -> None: ...
+        def build_description(self, **arguments: object) -> str:
+            return ""
+
+        def get_instruction_args(self) -> None: ...
+        def get_instruction_args_keys(self) -> tuple[str, ...]:
+            return ()
+
+        def check_following(self, value: str) -> bool:
+            if value == "raise":
+                raise ValueError("cannot")
+            return value == "yes"
+
+    monkeypatch.setattr(instructions, "_checkers", lambda: {"x:y": Fussy})
+    found = [judge_instruction(text, PROMPT, "x:y", {}) for text in ("a\nyes", "yes\nraise", "a\nraise", "raise")]
+    assert [(verdict.strict, verdict.loose) for verdict in found] == [
+        (False, True),
+        (False, True),
+        (False, None),
+        (None, None),
+    ]
+
+
+def test_numbers_that_a_table_made_floats_are_counts_again() -> None:
+    assert verdict("words:keywords_specific_position", "One two.", keyword="two", n=1.0, m=2.0) == (True, True)
+    assert verdict("length_constraints:number_words", "a", num_words=2.0, relation="less than", x=float("nan")) == (
+        True,
+        True,
+    )
+
+
+def test_an_expression_that_explodes_ends_unscored_and_the_next_answer_is_judged() -> None:
+    """A search that takes the square of the length, and hears no signal meanwhile."""
+    title = "detectable_format:title"
+    (only,) = check_instructions("<" * 200_000, prompt=PROMPT, instructions=[title], arguments=[None], seconds=0.5)
+    assert (only.strict, only.loose) == (None, None)
+    assert only.reason.startswith("time: no verdict within 0.5 s")
+    assert verdict("punctuation:no_comma", "No commas.") == (True, True)
 
 
 def test_language_is_the_same_in_every_run() -> None:

@@ -1,19 +1,22 @@
 """IFEval and IFBench: does a response follow each of its instructions, strictly and loosely?
 
 The 83 checkers are the official ones, as carried by the package if-verifiable (extra `evals`); the loops around them
-(which variants, what an empty answer is, what an error is) are here. Start at check_instructions.
+(which variants, what an empty answer is, what an error is) are here. Start at check_instructions, which limits their
+time, and judge_instruction, which does not.
 """
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from mambino.errors import Unsupported
+from mambino.scoring.limited import SECONDS, limited
 
 _PACKAGE = "if-verifiable"
 _NLTK_REMEDY = (
@@ -65,13 +68,16 @@ class _CheckerType(Protocol):
 class InstructionVerdict:
     """Was one instruction followed? strict by the response as it is, loose by any of its eight variants.
 
-    Both are None if there is no verdict; reason then says why.
+    None: there is no verdict, for the reason given; if strict is None, loose is too.
     """
 
     instruction: str
     strict: bool | None
     loose: bool | None
     reason: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
 
 
 def verifier_version() -> str:
@@ -91,20 +97,49 @@ def check_instructions(
     prompt: str,
     instructions: Sequence[str],
     arguments: Sequence[Mapping[str, object] | None],
+    seconds: float = SECONDS,
 ) -> tuple[InstructionVerdict, ...]:
-    """One verdict for each instruction; arguments[i], whose None values count as absent, belong to instructions[i].
+    """One verdict for each instruction, each within seconds; arguments[i] belong to instructions[i].
+
+    No verdict, and not a failure: judge_instruction finds none, or the time is up.
+
+    Raises     Unsupported if the package of checkers is not installed
+    """
+    _require_package()
+    return tuple(
+        _limited(response, prompt, instruction, given or {}, seconds)
+        for instruction, given in zip(instructions, arguments, strict=True)
+    )
+
+
+def judge_instruction(response: str, prompt: str, instruction: str, given: Mapping[str, object]) -> InstructionVerdict:
+    """The verdict, in this process and however long it takes. Arguments that are None or NaN count as absent.
 
     An unknown instruction, a missing argument (for which the official code would draw a random one) and a checker that
-    raises give no verdict rather than a failure.
+    raises give no verdict rather than a failure. A loose verdict needs one variant that passes, or none that raises.
 
     Raises     Unsupported if the package of checkers is not installed
     Source     google-research/instruction_following_eval evaluation_lib.py; allenai/IFBench evaluation_lib.py
     """
     checkers = _checkers()
-    return tuple(
-        _check(checkers, response, prompt, instruction, given or {})
-        for instruction, given in zip(instructions, arguments, strict=True)
-    )
+    if instruction not in checkers:
+        return _none(instruction, "unknown instruction type")
+    try:
+        checker = checkers[instruction](instruction)
+        present = {name: _whole(value) for name, value in given.items() if not _is_absent(value)}
+        missing = [name for name in checker.get_instruction_args_keys() if name not in present and name != "prompt"]
+        if missing:
+            return _none(instruction, f"the row gives no {', '.join(missing)}")
+        checker.build_description(**present)
+        if "prompt" in (checker.get_instruction_args() or ()):
+            checker.build_description(prompt=prompt)
+    except Exception as error:  # others' code on a row from a file: it may raise anything, and must not end a run
+        return _none(instruction, _raised(error))
+    strict = _follows(checker, response)
+    if strict.value is None:
+        return _none(instruction, strict.reason)
+    loose = strict if strict.value else _any_follows(checker, loose_variants(response)[1:])
+    return InstructionVerdict(instruction=instruction, strict=strict.value, loose=loose.value, reason=loose.reason)
 
 
 def loose_variants(response: str) -> tuple[str, ...]:
@@ -115,35 +150,58 @@ def loose_variants(response: str) -> tuple[str, ...]:
     return (*plain, *(variant.replace("*", "") for variant in plain))
 
 
-def _check(
-    checkers: Mapping[str, _CheckerType], response: str, prompt: str, instruction: str, given: Mapping[str, object]
+def _limited(
+    response: str, prompt: str, instruction: str, given: Mapping[str, object], seconds: float
 ) -> InstructionVerdict:
-    if instruction not in checkers:
-        return InstructionVerdict(instruction=instruction, strict=None, loose=None, reason="unknown instruction type")
+    request = {"response": response, "prompt": prompt, "instruction": instruction, "given": given}
+    outcome = limited("instruction", request, seconds=seconds)
+    if isinstance(outcome.result, dict):
+        return InstructionVerdict(**outcome.result)
+    return _none(instruction, outcome.reason)
+
+
+def _none(instruction: str, reason: str) -> InstructionVerdict:
+    return InstructionVerdict(instruction=instruction, strict=None, loose=None, reason=reason)
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _whole(value: object) -> object:
+    """Tables keep a column of numbers with gaps as floats: 3.0 words are 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Follows:
+    value: bool | None
+    reason: str = ""
+
+
+def _any_follows(checker: _Checker, variants: Iterable[str]) -> _Follows:
+    """Yes if one does; no verdict if none does and one raises."""
+    unknown: _Follows | None = None
+    for variant in variants:
+        follows = _follows(checker, variant)
+        if follows.value:
+            return follows
+        if follows.value is None:
+            unknown = unknown or follows
+    return unknown or _Follows(value=False)
+
+
+def _follows(checker: _Checker, response: str) -> _Follows:
     try:
-        checker = checkers[instruction](instruction)
-        present = {name: value for name, value in given.items() if value is not None}
-        missing = [name for name in checker.get_instruction_args_keys() if name not in present and name != "prompt"]
-        if missing:
-            reason = f"the row gives no {', '.join(missing)}"
-            return InstructionVerdict(instruction=instruction, strict=None, loose=None, reason=reason)
-        checker.build_description(**present)
-        if "prompt" in (checker.get_instruction_args() or ()):
-            checker.build_description(prompt=prompt)
-        strict = _follows(checker, response)
-        loose = strict or any(_follows(checker, variant) for variant in loose_variants(response))
+        return _Follows(value=bool(response.strip()) and bool(checker.check_following(response)))
     except LookupError as error:  # nltk's way of saying that a data file is missing; IndexError and KeyError are bugs
-        missing_data = type(error) is LookupError
-        reason = _NLTK_REMEDY if missing_data else f"the checker raised {error!r}"
-        return InstructionVerdict(instruction=instruction, strict=None, loose=None, reason=reason)
+        return _Follows(value=None, reason=_NLTK_REMEDY if type(error) is LookupError else _raised(error))
     except Exception as error:  # others' code on a model's text: it may raise anything, and must not end a run
-        reason = f"the checker raised {error!r}"
-        return InstructionVerdict(instruction=instruction, strict=None, loose=None, reason=reason)
-    return InstructionVerdict(instruction=instruction, strict=strict, loose=loose)
+        return _Follows(value=None, reason=_raised(error))
 
 
-def _follows(checker: _Checker, response: str) -> bool:
-    return bool(response.strip()) and bool(checker.check_following(response))
+def _raised(error: Exception) -> str:
+    return f"the checker raised {error!r}"
 
 
 @cache

@@ -2,7 +2,7 @@
 
 The schema is made strict (every property required, none added), as NeMo-Gym's structured_outputs does; content is not
 judged. XML and CSV carry only text, so their values are converted to the types the schema asks for.
-Start at score_structured.
+Start at score_structured, which limits the time, and judge_structured, which does not.
 """
 
 import csv
@@ -14,7 +14,8 @@ from typing import Literal, cast
 from xml.etree import ElementTree
 
 from mambino.errors import Unsupported
-from mambino.scoring.scored import Scored, right, wrong
+from mambino.scoring.limited import limited
+from mambino.scoring.scored import Scored, right, unscored, wrong
 
 Format = Literal["json", "yaml", "xml", "toml", "csv"]
 Schema = Mapping[str, object]
@@ -22,10 +23,16 @@ MAX_TEXT = 1_000_000  # characters
 
 
 def score_structured(text: str, schema: Schema, form: Format) -> Scored:
-    """1 if the whole text parses and fits the strict schema; code fences are not stripped.
+    """1 if the whole text parses and fits the strict schema; code fences are not stripped. Unscored if time is up.
 
     Raises     Unsupported if a library for it is missing (extra `evals`)
     """
+    outcome = limited("structured", {"text": text, "schema": schema, "form": form})
+    return Scored(**outcome.result) if isinstance(outcome.result, dict) else unscored(outcome.reason)
+
+
+def judge_structured(text: str, schema: Schema, form: Format) -> Scored:
+    """The same in this process, however long a pattern of the schema takes on the text."""
     if not text.strip():
         return wrong("an empty reply")
     if len(text) > MAX_TEXT:

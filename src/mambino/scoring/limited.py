@@ -1,0 +1,106 @@
+"""Verifiers under a time limit: they run in a child process, which is killed when one takes too long.
+
+A regular expression, a parser or a user's own verifier can take forever on a model's text, and nothing inside a process
+stops it. The child is started once and kept. What it can run is in limited_child. Start at limited.
+"""
+
+import atexit
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock, Timer
+
+from mambino.errors import InputError, Unsupported
+
+SECONDS = 10.0  # what one verdict may take
+_START_SECONDS = 120.0  # until the child has imported what it needs, on a busy machine
+_MAIN = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mambino.scoring.limited_child import main; main()"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a verifier returned, a JSON value; None if there is no verdict, and reason then says why."""
+
+    result: object = None
+    reason: str = ""
+
+
+def limited(verifier: str, arguments: Mapping[str, object], *, seconds: float = SECONDS) -> Outcome:
+    """Run one of limited_child.VERIFIERS with JSON arguments, for at most seconds of wall time.
+
+    One call at a time: others wait. No verdict if the time is up, the verifier raises, or its process dies.
+
+    Raises     InputError for arguments that the verifier refuses; Unsupported if it lacks a library
+    """
+    request = json.dumps({"verifier": verifier, "arguments": arguments})  # ASCII, so one line
+    with _lock:
+        reply, is_late = _ask(request, seconds)
+    if reply is None:
+        reason = f"time: no verdict within {seconds:g} s" if is_late else "the verifier's process died"
+        return Outcome(reason=reason)
+    if "unsupported" in reply:
+        raise Unsupported(str(reply["unsupported"]))
+    if "refused" in reply:
+        raise InputError(str(reply["refused"]))
+    return Outcome(result=reply.get("result"), reason=str(reply.get("reason", "")))
+
+
+class _Child:
+    """The process; lost for good once it was too late with an answer."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.answer("", _START_SECONDS)  # it says when it is ready
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def answer(self, request: str, seconds: float) -> tuple[Mapping[str, object] | None, bool]:
+        """The reply, and whether the process was killed for being late."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        timer = Timer(seconds, self._process.kill)
+        timer.daemon = True
+        try:
+            if request:
+                self._process.stdin.write(request.encode() + b"\n")
+                self._process.stdin.flush()
+            timer.start()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        is_late = not line and not timer.is_alive()
+        timer.cancel()
+        if not line:
+            self.close()
+        return (json.loads(line) if line else None), is_late
+
+    def close(self) -> None:
+        """Mutates self. Safe to call twice."""
+        self._process.kill()
+        self._process.communicate()
+
+
+_lock = Lock()
+_child: _Child | None = None
+
+
+def _ask(request: str, seconds: float) -> tuple[Mapping[str, object] | None, bool]:
+    global _child
+    if _child is None or not _child.is_alive:
+        if _child is None:
+            atexit.register(_close)
+        _child = _Child()
+    return _child.answer(request, seconds) if _child.is_alive else (None, False)
+
+
+def _close() -> None:
+    if _child is not None:
+        _child.close()

@@ -1,0 +1,88 @@
+"""The process that verifiers run in: JSON requests line by line on standard input, replies on standard output.
+
+Knows nothing of models or suites. Start at VERIFIERS and main; limited is the other end.
+"""
+
+import importlib.util
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import cast
+
+from mambino.errors import InputError, MambinoError, Unsupported
+from mambino.scoring.instructions import judge_instruction
+from mambino.scoring.scored import Scored
+from mambino.scoring.structured import judge_structured
+
+
+def main() -> None:
+    """Serve until standard input ends. What verifiers print goes to standard error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes standard input
+    logging.getLogger().addHandler(logging.NullHandler())  # langdetect's users log whole answers as errors
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _send(replies.write, {"ready": True})
+    replies.flush()
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        _send(replies.write, _reply(str(request["verifier"]), request["arguments"]))
+        replies.flush()
+
+
+def _send(write: Callable[[bytes], object], reply: Mapping[str, object]) -> None:
+    write(json.dumps(reply).encode() + b"\n")
+
+
+def _reply(verifier: str, arguments: Mapping[str, object]) -> Mapping[str, object]:
+    try:
+        return {"result": VERIFIERS[verifier](**arguments)}
+    except Unsupported as error:
+        return {"unsupported": str(error)}
+    except MambinoError as error:
+        return {"refused": str(error)}
+    except Exception as error:  # others' code on a model's text: it may raise anything, and must not end a run
+        return {"reason": f"the verifier raised {error!r}"}
+
+
+def _structured(**arguments: object) -> object:
+    return _json(judge_structured(**arguments))  # type: ignore[arg-type]
+
+
+def _file(path: str, row: Mapping[str, object], answer: str) -> object:
+    """verify(row, answer) of a user's Python file: a number from 0 to 1, a bool, None, or a Scored."""
+    given = _verify_of(path)(row, answer)
+    if isinstance(given, Scored):
+        return _json(given)
+    if given is None:
+        return {"value": None, "evidence": "verify returned None"}
+    if not isinstance(given, bool | int | float) or not 0 <= given <= 1:
+        raise InputError(f"[verifier] {path}: verify returned {given!r}; expected a number from 0 to 1, or None")
+    return {"value": float(given), "evidence": ""}
+
+
+@cache
+def _verify_of(path: str) -> Callable[[Mapping[str, object], str], object]:
+    spec = importlib.util.spec_from_file_location("verifier", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"[verifier] {path}: expected a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    verify = module.__dict__.get("verify")
+    if not callable(verify):
+        raise InputError(f"[verifier] {path}: expected a function verify(row, answer)")
+    return cast(Callable[[Mapping[str, object], str], object], verify)
+
+
+def _json(scored: Scored) -> dict[str, object]:
+    return {"value": scored.value, "evidence": scored.evidence}
+
+
+VERIFIERS: Mapping[str, Callable[..., object]] = {
+    "instruction": lambda **arguments: judge_instruction(**arguments).to_json(),
+    "structured": _structured,
+    "file": _file,
+}

@@ -1,0 +1,76 @@
+"""Verifiers in a child process: late, dead, raising and printing ones; those of a user's file."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from mambino.errors import InputError
+from mambino.scoring import limited as module
+from mambino.scoring.limited import Outcome, limited
+
+
+def verifier(folder: Path, body: str) -> str:
+    path = folder / "verifier.py"
+    path.write_text(f"import os, time\n\ndef verify(row, answer):\n    {body}\n")
+    return str(path)
+
+
+def ask(path: str, answer: str = "4", *, seconds: float = 10.0) -> Outcome:
+    return limited("file", {"path": path, "row": {"answer": 4}, "answer": answer}, seconds=seconds)
+
+
+def test_a_user_s_verifier_sees_its_row_and_the_answer(tmp_path: Path) -> None:
+    path = verifier(tmp_path, "return answer.strip() == str(row['answer'])")
+    assert ask(path).result == {"value": 1.0, "evidence": ""}
+    assert ask(path, "5").result == {"value": 0.0, "evidence": ""}
+
+
+def test_a_scored_and_none_pass_as_they_are(tmp_path: Path) -> None:
+    body = "from mambino.scoring.scored import Scored; return Scored(value=0.5, evidence='half') if answer else None"
+    path = verifier(tmp_path, body)
+    assert ask(path).result == {"value": 0.5, "evidence": "half"}
+    assert ask(path, "").result == {"value": None, "evidence": "verify returned None"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise KeyError('x')", "raised KeyError('x')"),
+        ("os._exit(3)", "process died"),
+        ("time.sleep(60)", "time: no verdict within 0.3 s"),
+    ],
+)
+def test_no_verdict_names_the_reason_and_the_next_call_works(tmp_path: Path, body: str, reason: str) -> None:
+    assert reason in ask(verifier(tmp_path, body), seconds=0.3).reason
+    (tmp_path / "b").mkdir()
+    assert ask(verifier(tmp_path / "b", "return 1")).result == {"value": 1.0, "evidence": ""}
+
+
+def test_what_a_verifier_prints_does_not_mix_with_replies(tmp_path: Path) -> None:
+    path = verifier(tmp_path, "print('hello'); os.system('echo hello'); os.write(1, b'hello'); return True")
+    assert ask(path).result == {"value": 1.0, "evidence": ""}
+
+
+@pytest.mark.parametrize(("body", "fault"), [("return 2", "from 0 to 1"), ("return 'yes'", "from 0 to 1")])
+def test_a_wrong_value_is_refused_by_name(tmp_path: Path, body: str, fault: str) -> None:
+    with pytest.raises(InputError, match=fault):
+        ask(verifier(tmp_path, body))
+
+
+def test_a_file_without_verify_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "v.py"
+    path.write_text("x = 1\n")
+    with pytest.raises(InputError, match=r"expected a function verify\(row, answer\)"):
+        ask(str(path))
+
+
+def test_ctrl_c_is_the_parent_s_alone(tmp_path: Path) -> None:
+    path = verifier(tmp_path, "return 1")
+    ask(path)
+    assert module._child is not None
+    os.kill(module._child._process.pid, signal.SIGINT)
+    before = module._child
+    assert ask(path).result == {"value": 1.0, "evidence": ""}
+    assert module._child is before

@@ -217,6 +217,21 @@ def test_another_text_replaces_the_one_before() -> None:
     assert lookup.draft(2).tokens == ()
 
 
+def test_what_was_taken_back_is_never_drafted_and_does_not_pile_up() -> None:
+    random = np.random.default_rng(0)
+    lookup = PromptLookup()
+    text: list[int] = []
+    for _ in range(300):
+        text = text[: int(random.integers(len(text) // 2, len(text) + 1))] + random.integers(0, 3, 12).tolist()
+        lookup.follow(text)
+        draft = lookup.draft(4)
+        if draft.match:
+            runs = [text[at : at + draft.match] for at in range(len(text) - draft.match)]
+            place = max(at for at, run in enumerate(runs) if run == text[-draft.match :]) + draft.match
+            assert list(draft.tokens)[: len(text) - place] == text[place : place + 4]
+        assert all(len(after) <= 2 * len(text) + 20 for after in lookup._after.values())
+
+
 @pytest.mark.native
 def test_the_engine_writes_the_same_text_with_speculation() -> None:
     pytest.importorskip("mambino.engine.native", reason="needs the compiled engine")

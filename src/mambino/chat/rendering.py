@@ -3,7 +3,10 @@
 Knows the template and the tokenizer, no model. Start at Renderer.
 """
 
-from collections.abc import Sequence
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +22,7 @@ from mambino.errors import TemplateError
 from mambino.generation.prefix_cache import common_length
 from mambino.tokenizer.tokenizer import Tokenizer
 
+_REMEMBERED = 8  # rendered prompts: a request is counted, answered and settled, and soon follows the next
 _QUESTIONS = ("a", "b")  # two texts that differ at once: what renders alike before them is stable
 
 
@@ -30,6 +34,9 @@ class Renderer:
         self._tokenizer = tokenizer
         self._template = template
         self._now = datetime.now()
+        self._prompts = _Recent()
+        self._systems = _Recent()
+        self._openings: dict[bool | None, str] = {}  # what begins an answer, by the thinking switch
         self.spoken = Spoken()
 
     @cached_property
@@ -54,6 +61,10 @@ class Renderer:
 
         Raises     TemplateError if the template refuses the messages; InputError if it has no thinking switch to set
         """
+        key = (add_generation_prompt, _switch(request), *map(id, request.messages), *map(id, request.tools))
+        return self._prompts.text(key, lambda: self._render_anew(request, add_generation_prompt), request)
+
+    def _render_anew(self, request: AnswerRequest, add_generation_prompt: bool) -> str:
         messages = self.spoken.with_reasoning(request.messages)
         text = self._rendered(request, messages, add_generation_prompt)
 
@@ -69,26 +80,32 @@ class Renderer:
     def marks(self, text: str, request: AnswerRequest) -> tuple[int, int]:
         """Where the rendered text is worth a snapshot: after the system message and the tools, after the question.
 
-        0 for one where the template cannot stop.
+        0 for one where the template cannot stop. Told from what was rendered before, where that does: a mark that is
+        misplaced costs a snapshot, and changes no answer.
         """
-        system = request.messages[:1] if request.messages and request.messages[0].role == "system" else ()
-        return self._mark(text, request, system), self._mark(text, request, request.messages)
+        return self._shared(text, request), self._asked(text, request)
 
-    def _mark(self, text: str, request: AnswerRequest, messages: Sequence[Message]) -> int:
-        try:
-            beginning = self._beginning(request, messages)
-        except TemplateError:  # some templates refuse a system message alone
-            return 0
+    def _shared(self, text: str, request: AnswerRequest) -> int:
+        system = request.messages[:1] if request.messages and request.messages[0].role == "system" else ()
+        content = system[0].content if system else None
+        key = (content, _switch(request), json.dumps(request.tools, default=dict))
+        beginning = self._systems.text(key, lambda: self._beginning(request, system), None)
         return len(beginning) if text.startswith(beginning) else 0
+
+    def _asked(self, text: str, request: AnswerRequest) -> int:
+        opening = self._openings.get(_switch(request))
+        if opening is None:
+            beginning = self._beginning(request, request.messages)
+            if not text.startswith(beginning):
+                return 0
+            opening = self._openings[_switch(request)] = text[len(beginning) :]
+        return len(text) - len(opening) if text.endswith(opening) else 0
 
     def ends(self, request: AnswerRequest) -> list[int]:
         """Where each message ends in the prompt; where the one before does, if the template cannot stop there."""
         ends = [0]
         for index in range(len(request.messages)):
-            try:
-                ends.append(len(self._beginning(request, request.messages[: index + 1])))
-            except TemplateError:
-                ends.append(ends[-1])
+            ends.append(len(self._beginning(request, request.messages[: index + 1])) or ends[-1])
         return ends[1:]
 
     def stable(self, request: AnswerRequest) -> str:
@@ -102,7 +119,7 @@ class Renderer:
 
     def _rendered(self, request: AnswerRequest, messages: Sequence[Message], add_generation_prompt: bool) -> str:
         """As the template has it."""
-        switch = None if request.thinking is None else bool(request.thinking)
+        switch = _switch(request)
         self.prompt.template.check_thinking(switch)
         return self.prompt.render(
             messages,
@@ -113,4 +130,33 @@ class Renderer:
         )
 
     def _beginning(self, request: AnswerRequest, messages: Sequence[Message]) -> str:
-        return self.render(replace(request, messages=tuple(messages)), add_generation_prompt=False)
+        """The text of the first messages alone; "" where the template cannot stop: some refuse a system message."""
+        try:
+            return self.render(replace(request, messages=tuple(messages)), add_generation_prompt=False)
+        except TemplateError:
+            return ""
+
+
+class _Recent:
+    """The texts that were last made, by key. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Hashable, tuple[object, str]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def text(self, key: Hashable, make: Callable[[], str], alive: object) -> str:
+        """What make made of key, made now if it is not known any more; alive is what the ids in key belong to."""
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key][1]
+        text = make()
+        with self._lock:
+            self._known[key] = (alive, text)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return text
+
+
+def _switch(request: AnswerRequest) -> bool | None:
+    return None if request.thinking is None else bool(request.thinking)

@@ -6,19 +6,22 @@ and to a state that has absorbed it, the answer is what was generated. Text only
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mambino.chat.messages import Message
-from mambino.generation.prefix_cache import digest_of
+from mambino.generation.prefix_cache import EMPTY_DIGEST, Key, digest_of, extended
 
 MAX_REMEMBERED = 1024  # answers; each costs its text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Said:
+    """text was generated as message; rendered is how the template last wrote it, "" if that was not seen yet."""
+
     message: Message
     text: str
+    rendered: str = ""
 
 
 class Spoken:
@@ -60,29 +63,47 @@ class Spoken:
         part of a rendered answer that ends the turn.
         """
         shift = 0  # of the restored text against the rendered one
+        known = self._by_index()
+        before = _Beginning()
         for index, message in enumerate(messages):
-            if message.role != "assistant":
-                continue
-            found = self._find(text, index, message)
+            found = before.continued_by(text, (said for said in known.get(index, ()) if said[1].message == message))
             if found is None:
                 continue
             start, said = found
-            end = end_of(index)
-            if end < 0 or end + shift < start:
-                continue
-            rendered = text[start : end + shift]
-            restored = said + tail_of(rendered)
-            text = text[:start] + restored + text[end + shift :]
-            shift += len(restored) - len(rendered)
+            if not (said.rendered and text.startswith(said.rendered, start)):
+                end = end_of(index)
+                if end < 0 or end + shift < start:
+                    continue
+                said.rendered = text[start : end + shift]
+            restored = said.text + tail_of(said.rendered)
+            text = text[:start] + restored + text[start + len(said.rendered) :]
+            shift += len(restored) - len(said.rendered)
         return text
 
-    def _find(self, text: str, index: int, message: Message) -> tuple[int, str] | None:
-        """Where the answer begins in text, and what was said; None if it is not remembered to follow that."""
+    def _by_index(self) -> Mapping[int, Sequence[tuple[Key, _Said]]]:
+        """What was said as message number n of a conversation, the latest first, each with the key of its prompt."""
+        found: dict[int, list[tuple[Key, _Said]]] = {}
         with self._lock:
-            known = [(key, said) for key, said in self._said.items() if key[0] == index and said.message == message]
-        for (_, length, digest), said in reversed(known):
-            if length <= len(text) and digest_of(text[:length]) == digest:
-                return length, said.text
+            for (index, length, digest), said in reversed(self._said.items()):
+                found.setdefault(index, []).append(((length, digest), said))
+        return found
+
+
+class _Beginning:
+    """A beginning of a text whose digest is known, so that a longer one costs only what it adds."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._digest = EMPTY_DIGEST
+
+    def continued_by(self, text: str, candidates: Iterable[tuple[Key, _Said]]) -> tuple[int, _Said] | None:
+        """The first of candidates whose prompt text begins with, and where that prompt ends. Mutates self."""
+        for (length, digest), said in candidates:
+            if self._length <= length <= len(text):
+                longer = extended(self._digest, text[self._length : length])
+                if longer.digest() == digest:
+                    self._length, self._digest = length, longer
+                    return length, said
         return None
 
 

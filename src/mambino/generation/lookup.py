@@ -6,6 +6,7 @@ Knows only ids. Start at PromptLookup.draft.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_MOST_ENTRIES = 2  # for each token of the text, before the index is made anew
 _MATCHES = (8, 5, 3)  # lengths of the tail that is looked up, longest first; shorter ones are right too seldom
 
 
@@ -22,14 +23,23 @@ class PromptLookup:
 
     def __init__(self) -> None:
         self._ids: list[int] = []
-        self._after: dict[int, dict[tuple[int, ...], int]] = {length: {} for length in _MATCHES}
+        # By the hash of a run of tokens: where its latest one ends. Text that was taken back leaves entries behind, so
+        # what is found is compared with the text.
+        self._after: dict[int, dict[int, int]] = {length: {} for length in _MATCHES}
 
     def follow(self, ids: Sequence[int]) -> None:
-        """Make ids the text. Cheap if it goes on from what the text was. Mutates self."""
-        if list(ids[: len(self._ids)]) != self._ids:
-            self._ids.clear()
-            for after in self._after.values():
+        """Make ids the text. Costs what is new after the beginning that it shares with what the text was. Mutates self.
+
+        Of runs that stood in what was taken back, earlier ones may no longer be found.
+        """
+        kept = next(
+            (place for place, (known, token) in enumerate(zip(self._ids, ids, strict=False)) if known != token), None
+        )
+        del self._ids[min(len(self._ids), len(ids)) if kept is None else kept :]
+        for after in self._after.values():
+            if len(after) > _MOST_ENTRIES * (len(ids) + 1):
                 after.clear()
+                self._ids.clear()
         for token in ids[len(self._ids) :]:
             self.append(token)
 
@@ -38,14 +48,15 @@ class PromptLookup:
         place = len(self._ids)
         for length, after in self._after.items():
             if place >= length:
-                after[tuple(self._ids[-length:])] = place
+                after[hash(tuple(self._ids[-length:]))] = place
         self._ids.append(token)
 
     def draft(self, most: int) -> Draft:
         """Up to most tokens that followed the longest tail found, at its latest place; a repetition goes on."""
         for length, after in self._after.items():
-            place = after.get(tuple(self._ids[-length:]))
-            if place is not None and most > 0:
+            tail = self._ids[-length:]
+            place = after.get(hash(tuple(tail)), 0)
+            if length <= place < len(self._ids) and self._ids[place - length : place] == tail and most > 0:
                 tokens = self._ids[place : place + most]
                 period = len(self._ids) - place
                 while len(tokens) < most:

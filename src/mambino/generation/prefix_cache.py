@@ -36,18 +36,28 @@ class Place:
         return len(self.text), digest_of(self.text)
 
 
+EMPTY_DIGEST = blake2b(digest_size=16)
+
+
+def extended(digest: blake2b, text: str) -> blake2b:
+    """The digest of a text that goes on with text; digest itself stays."""
+    longer = digest.copy()
+    longer.update(text.encode("utf-8", "surrogatepass"))
+    return longer
+
+
 def digest_of(text: str) -> bytes:
     """What a place is found by, in memory and on disk."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return extended(EMPTY_DIGEST, text).digest()
 
 
 def beginnings(text: str, lengths: Iterable[int]) -> list[Key]:
     """The keys of the beginnings of text of these lengths, shortest first, in one pass over text."""
-    running = blake2b(digest_size=16)
+    running = EMPTY_DIGEST
     keys: list[Key] = []
     end = 0
     for length in sorted({length for length in lengths if length <= len(text)}):
-        running.update(text[end:length].encode("utf-8", "surrogatepass"))
+        running = extended(running, text[end:length])
         keys.append((length, running.digest()))
         end = length
     return keys

@@ -83,7 +83,9 @@ def offer(rng: random.Random, split: Split, count: int, *, first: Sequence[ToolK
     return offered
 
 
-def wish(rng: random.Random, split: Split, tool: Offered, *, number: int = 1, known: Values = MappingProxyType({})) -> Wish:
+def wish(
+    rng: random.Random, split: Split, tool: Offered, *, number: int = 1, known: Values = MappingProxyType({})
+) -> Wish:
     """Something that tool does; known decides some of the values."""
     form = rng.choice(tool.kind.forms)
     slots = {param.slot for param in tool.kind.params}
@@ -170,8 +172,10 @@ def _of_device(rng: random.Random, split: Split) -> ToolKind:
         form = Form(
             train=(f"!set the {setting} of the {device} to {{level}}", f"!turn the {device} {setting} to {{level}}",
                    f"{device} {setting} {{level}}"),
-            held_out=(f"!put the {setting} of the {device} at {{level}}", f"The {device} {setting} should be {{level}}."),
-            done=f"The {setting} of the {device} is {{level}}.", said=f"The {setting} of the {device} is at {{level}}.",
+            held_out=(f"!put the {setting} of the {device} at {{level}}",
+                      f"The {device} {setting} should be {{level}}."),
+            done=f"The {setting} of the {device} is {{level}}.",
+            said=f"The {setting} of the {device} is at {{level}}.",
         )  # fmt: skip
         param = Param(names=(setting, "value", "number", "to"), type="integer", slot="level")
         names = (f"set_{spelling}", f"{spelling}_{setting}", f"change_{spelling}")
@@ -192,4 +196,6 @@ def _of_device(rng: random.Random, split: Split) -> ToolKind:
         held_out=(f"It is time to {verb} the {device}.", f"!go and {verb} the {device}"),
         done=f"The {device} is {done}.", said=f"The {device} is {done}.",
     )  # fmt: skip
-    return ToolKind(names=(f"{verb}_{spelling}", f"{spelling}_{verb}"), about=f"{capital(verb)} the {device}.", forms=(form,))
+    return ToolKind(
+        names=(f"{verb}_{spelling}", f"{spelling}_{verb}"), about=f"{capital(verb)} the {device}.", forms=(form,)
+    )

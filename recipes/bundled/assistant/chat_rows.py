@@ -10,7 +10,11 @@ from recipes.bundled.chats import dialogue
 _MAX_CHARS = 1600  # of a conversation: about 450 tokens
 _THINKS = 0.2  # mostly off: there is little to think about
 _HAS_TOOLS = 0.35
-_REASONS = ("I can answer this without a tool.", "The user talks to me. I answer in a friendly way.", "This is simple. I answer.")
+_REASONS = (
+    "I can answer this without a tool.",
+    "The user talks to me. I answer in a friendly way.",
+    "This is simple. I answer.",
+)
 
 
 def chat(rng: random.Random, split: Split) -> Row:

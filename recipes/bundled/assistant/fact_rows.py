@@ -36,7 +36,9 @@ def grounded(rng: random.Random, split: Split) -> Row:
         else:
             relation, words = rng.choice(known)
             answer, check = expand(relation.answer, words, rng), Says(facts=((words[relation.key],),))
-            reason = f"I look for {expand(relation.topic, words, rng)}. The text says: {expand(relation.fact, words, rng)}"
+            reason = (
+                f"I look for {expand(relation.topic, words, rng)}. The text says: {expand(relation.fact, words, rng)}"
+            )
         asked = expand(relation.question(split), words, rng)
         if turn == 0 and not in_system:
             asked = rng.choice(_LAYOUTS).format(facts=text, question=asked)

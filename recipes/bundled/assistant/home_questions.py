@@ -47,7 +47,12 @@ def _light(rng: random.Random, home: Home) -> _Found:
     room = rng.choice(list(home.lights))
     level = home.lights[room]
     state = f"at {level} percent" if level else "off"
-    return {"room": room}, f"{room}: light {f'at {level} %' if level else 'off'}", f"The {room} light is {state}.", ((state, state.replace(" percent", " %")),)
+    return (
+        {"room": room},
+        f"{room}: light {f'at {level} %' if level else 'off'}",
+        f"The {room} light is {state}.",
+        ((state, state.replace(" percent", " %")),),
+    )
 
 
 def _temperature(rng: random.Random, home: Home) -> _Found:
@@ -68,13 +73,23 @@ def _time(rng: random.Random, home: Home) -> _Found:
 
 def _target(rng: random.Random, home: Home) -> _Found:
     degrees = f"{home.target:g}"
-    return {}, f"the thermostat is set to {degrees} degrees", f"The thermostat is set to {degrees} degrees.", ((degrees,),)
+    return (
+        {},
+        f"the thermostat is set to {degrees} degrees",
+        f"The thermostat is set to {degrees} degrees.",
+        ((degrees,),),
+    )
 
 
 def _timer(rng: random.Random, home: Home) -> _Found:
     timer = rng.choice(home.timers)
     left = timer.ends_at - home.clock
-    return {"label": timer.label}, f"timer {timer.label}: {left} min left", f"The {timer.label} timer rings in {left} minutes.", ((f"{left} min",),)
+    return (
+        {"label": timer.label},
+        f"timer {timer.label}: {left} min left",
+        f"The {timer.label} timer rings in {left} minutes.",
+        ((f"{left} min",),),
+    )
 
 
 def _lights(rng: random.Random, home: Home) -> _Found:
@@ -82,7 +97,12 @@ def _lights(rng: random.Random, home: Home) -> _Found:
     if not lit:
         return {}, "all lights are off", "No light is on.", (("no light", "all lights are off"),)
     answer = f"The light is on in the {listed(lit)}."
-    return {}, ", ".join(f"{room} light at {home.lights[room]} %" for room in lit), answer, tuple((room,) for room in lit)
+    return (
+        {},
+        ", ".join(f"{room} light at {home.lights[room]} %" for room in lit),
+        answer,
+        tuple((room,) for room in lit),
+    )
 
 
 _ANSWERS: Mapping[str, Callable[[random.Random, Home], _Found]] = {

@@ -4,16 +4,17 @@ Every result is what the simulated home really answers. Start at act, status and
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mambino.chat.builtin_tools.home import SimulatedHome, home_tools
 from mambino.chat.messages import Message, ToolCall
 from mambino.worlds.home import Home, Outcome, Timer, new_home
+from recipes.bundled import smalltalk
 from recipes.bundled.assistant.asking import Offered, Values, joined, value, wish
 from recipes.bundled.assistant.home_questions import ask
 from recipes.bundled.assistant.lexicon import listed
-from recipes.bundled.assistant.row import Abstain, Calls, Check, Row, Says, Split
+from recipes.bundled.assistant.row import Abstain, Calls, Check, NoCall, Row, Says, Split
 from recipes.bundled.assistant.tool_kinds import CANCEL_TIMER, LIGHT, LOCK, START_TIMER, THERMOSTAT, ToolKind
 from recipes.bundled.assistant.tool_rows import THINKS, calling
 
@@ -75,8 +76,8 @@ def _row(rng: random.Random, split: Split, kind: str, last: Callable[[_Talk, boo
         system = f"{system} Rooms: {', '.join(home.lights)}. Doors: {', '.join(home.locked)}.".strip()
     messages = [Message(role="system", content=system)] if system else []
     talk = _Talk(rng, split, home, knows, rng.random() < THINKS, messages, Abstain())
-    for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
-        rng.choice((_act, _act, _status, _missing))(talk, False)
+    for _ in range(rng.choice((0, 0, 0, 1, 1))):
+        rng.choice((_act, _act, _status, _missing, _small_talk))(talk, False)
     last(talk, rng.random() < _STOPS_AT_CALL)
     tools = list(_SCHEMAS)
     if rng.random() < 0.3:
@@ -113,7 +114,12 @@ def _act(talk: _Talk, stops: bool) -> None:
         wish(rng, talk.split, _usual(kind), number=number, known=known)
         for number, (kind, known) in enumerate(chosen, 1)
     ]
-    talk.call(joined(rng, wanted), calling(talk.thinks, wanted))
+    answer = calling(talk.thinks, wanted)
+    named = [(slot, str(name)) for _, known in chosen for slot, name in known.items() if slot in ("room", "door")]
+    if talk.thinks and talk.knows and named:
+        looked = [_looked(talk, slot, name) for slot, name in named]
+        answer = replace(answer, reasoning=" ".join([*looked, str(answer.reasoning)]))
+    talk.call(joined(rng, wanted), answer)
     if stops:
         return
     told = list[str]()
@@ -130,7 +136,10 @@ def _status(talk: _Talk, stops: bool) -> None:
     asked = ask(talk.rng, talk.split, talk.home)
     call = ToolCall(id="call_1", name="home_status", arguments={})
     reason = "The user asks about the home. I call home_status to look."
-    talk.call(asked.question, Message(role="assistant", content="", reasoning=reason if talk.thinks else None, tool_calls=(call,)))
+    talk.call(
+        asked.question,
+        Message(role="assistant", content="", reasoning=reason if talk.thinks else None, tool_calls=(call,)),
+    )
     if stops:
         return
     talk.result(talk.home.describe(), call)
@@ -146,22 +155,38 @@ def _missing(talk: _Talk, stops: bool) -> None:
         return
     kind = {"room": LIGHT, "door": LOCK, "timer": CANCEL_TIMER}[which]
     slot = kind.params[0].slot
-    there = {"room": list(home.lights), "door": list(home.locked), "timer": [timer.label for timer in home.timers]}[which]
+    there = {"room": list(home.lights), "door": list(home.locked), "timer": [one.label for one in home.timers]}[which]
     name = str(value(rng, talk.split, slot))
     while name in there:
         name = str(value(rng, talk.split, slot))
     wanted = wish(rng, talk.split, _usual(kind), known={slot: name})
-    thing = f"{name} timer" if which == "timer" else name
-    lead = f"There is no {thing}." if which == "timer" else f"There is no {thing} here."
-    others = f"The {which}s are {listed(there)}." if len(there) > 1 else f"There is only the {there[0]}{' timer' if which == 'timer' else ''}." if there else ""
-    said = f"{lead} {others}".strip()
+    suffix, here = (" timer", "") if which == "timer" else ("", " here")
+    said = f"There is no {name}{suffix}{here}."
+    if len(there) == 1:
+        said += f" There is only the {there[0]}{suffix}."
+    elif there:
+        said += f" The {which}s are {listed(there)}."
     if talk.knows and which != "timer":
         talk.messages.append(Message(role="user", content=joined(rng, [wanted])))
-        talk.say(said, f"The {which}s are {listed(there)}. The {name} is not there.", Abstain())
+        talk.say(said, _looked(talk, which, name), Abstain())
         return
     talk.call(joined(rng, [wanted]), calling(talk.thinks, [wanted]))
     if not stops:
-        _refused(talk, wanted.call, said, f"There is no {thing}. I say so.", Abstain())
+        _refused(talk, wanted.call, said, f"There is no {name}{suffix}. I say so.", Abstain())
+
+
+def _looked(talk: _Talk, which: str, name: str) -> str:
+    """The list is gone through before anything is decided."""
+    there = list(talk.home.lights if which == "room" else talk.home.locked)
+    lead = f"The {which}s are {listed(there)}." if len(there) > 1 else f"The only {which} is the {there[0]}."
+    return f"{lead} The {name} is {'there' if name in there else 'not there'}."
+
+
+def _small_talk(talk: _Talk, stops: bool) -> None:
+    """A greeting or thanks in between. Mutates talk."""
+    said, answer = talk.rng.choice((smalltalk.greeting, smalltalk.thanks, smalltalk.about_mambino))(talk.rng)
+    talk.messages.append(Message(role="user", content=said))
+    talk.say(answer, "I can answer this without a tool.", NoCall())
 
 
 def _impossible(talk: _Talk, stops: bool) -> None:

@@ -5,7 +5,7 @@ Every answer is one that the official verifiers take. Start at instruction.
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mambino.chat.messages import Message
 from mambino.scoring.instructions import check_instructions
@@ -21,9 +21,14 @@ from recipes.bundled.grammar import expand
 _USUAL_SENTENCES = 3
 _ABOUT = {
     "name": "{person} is the name.", "age": "{person} is {number} years old.", "city": "{person} lives in {city}.",
-    "job": "{person} is a(n) {job}.", "likes": "{person} likes {liking}.", "color": "The best color for {person} is {color}.",
+    "job": "{person} is a(n) {job}.", "likes": "{person} likes {liking}.", "color": "{person}'s color is {color}.",
     "pet": "{person} has a pet called {pet}.", "friend": "{person}'s friend is called {friend}.",
 }  # fmt: skip
+_AS_JSON: Mapping[Split, str] = {
+    "train": "[{told}\n[Write|Give me|Make] JSON with {wanted}.|[Write|Give me|Make] JSON with {wanted}: {told}|"
+    "{told} Put this into JSON with {wanted}.]",
+    "held_out": "[{told}\nI need this as JSON with {wanted}.|{told} Answer as JSON with {wanted}.]",
+}
 _SLOTS = {"name": "person", "age": "number", "likes": "liking"}
 
 
@@ -34,7 +39,9 @@ def instruction(rng: random.Random, split: Split) -> Row:
         drawn = rules.draw(at)
         prompt = " ".join([at.topic.task, *(rule.text for rule in drawn)])
         answer = _kept(at, drawn)
-        check = Follows(prompt=prompt, ids=tuple(rule.id for rule in drawn), kwargs=tuple(rule.arguments for rule in drawn))
+        check = Follows(
+            prompt=prompt, ids=tuple(rule.id for rule in drawn), kwargs=tuple(rule.arguments for rule in drawn)
+        )
         if _passes(answer, check):
             break
     reasoning = f"{'The rule' if len(drawn) == 1 else 'The rules'}: {' '.join(rule.text for rule in drawn)}"
@@ -52,16 +59,26 @@ def standing(rng: random.Random, split: Split) -> Row:
         answers = [_kept(one, [rule]) for one in settings]
         if all(_passes(answer, check) for answer in answers):
             break
-    from_now = at.says("[From now on|In every answer|For all of your answers|Always]: {rule}", "[Until I say stop|Each time]: {rule}", {"rule": rule.text})
+    from_now = at.says(
+        "[From now on|In every answer|For all of your answers|Always]: {rule}",
+        "[Until I say stop|Each time]: {rule}",
+        {"rule": rule.text},
+    )
     thinks = rng.random() < THINKS
     if rng.random() < 0.5:
         messages = [Message(role="system", content=from_now)]
     else:
         agreed = rule.finish("I will do that.")
-        messages = [Message(role="user", content=from_now), Message(role="assistant", content=agreed, reasoning=f"The rule: {rule.text}" if thinks else None)]
+        messages = [
+            Message(role="user", content=from_now),
+            Message(role="assistant", content=agreed, reasoning=f"The rule: {rule.text}" if thinks else None),
+        ]
     for one, answer in zip(settings, answers, strict=True):
         reasoning = f"The rule still holds: {rule.text}" if thinks else None
-        messages += [Message(role="user", content=one.topic.task), Message(role="assistant", content=answer, reasoning=reasoning)]
+        messages += [
+            Message(role="user", content=one.topic.task),
+            Message(role="assistant", content=answer, reasoning=reasoning),
+        ]
     return Row(kind="standing", messages=tuple(messages), check=check)
 
 
@@ -79,9 +96,7 @@ def structured(rng: random.Random, split: Split) -> Row:
         keys = rng.sample(told_keys, rng.randint(1, min(3, len(told_keys))))
         value = {key: int(words["number"]) if key == "age" else words[_SLOTS.get(key, key)] for key in keys}
         wanted = f"the key{'s' if len(keys) > 1 else ''} {listed(keys)}"
-    train = "[{told}\n[Write|Give me|Make] JSON with {wanted}.|[Write|Give me|Make] JSON with {wanted}: {told}|{told} Put this into JSON with {wanted}.]"
-    held_out = "[{told}\nI need this as JSON with {wanted}.|{told} Answer as JSON with {wanted}.]"
-    asked = expand(train if split == "train" else held_out, {"told": told, "wanted": wanted}, rng)
+    asked = expand(_AS_JSON[split], {"told": told, "wanted": wanted}, rng)
     reasoning = f"I write only JSON with {wanted}." if rng.random() < THINKS else None
     answer = Message(role="assistant", content=json.dumps(value), reasoning=reasoning)
     return Row(kind="structured", messages=(Message(role="user", content=asked), answer), check=Gives(value=value))
@@ -97,7 +112,9 @@ def _kept(at: Setting, drawn: Sequence[Rule]) -> str:
     if layouts and len(sentences) >= len(at.topic.sentences) // 2:
         text = layouts[0](sentences)
     else:
-        text = " ".join(sentences if counted and len(sentences) < len(at.topic.sentences) else sentences[:_USUAL_SENTENCES])
+        text = " ".join(
+            sentences if counted and len(sentences) < len(at.topic.sentences) else sentences[:_USUAL_SENTENCES]
+        )
     for rule in drawn:
         text = rule.finish(text)
     return text

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - word lists read best as lines
+# ruff: noqa: E501, SIM905 - word lists read best as lines
 """Names for things, in two lists that share nothing: what is trained on, and what is held out.
 
 Made-up words are in the same two halves, by a hash of their spelling. Start at LEXICONS and made_up.

@@ -44,7 +44,14 @@ RELATIONS = (
     Relation(fact="A {word} is a kind of {toy}.", train="[What is a {word}|Do you know what a {word} is|What kind of thing is a {word}]?", held_out="[Tell me what a {word} is|What sort of thing is a {word}]?", answer="A {word} is a kind of {toy}.", topic="what a {word} is", key="toy", subject="word"),
     Relation(fact="The code of the {door} is {number}.", train="[What is the code of the {door}|Which code does the {door} have|What code opens the {door}]?", held_out="[Tell me the code of the {door}|Which number opens the {door}]?", answer="The code of the {door} is {number}.", topic="the code of the {door}", key="number", subject="door"),
 )  # fmt: skip
-NAME = Relation(fact="You are {person}, a(n) {character} {job}.", train="[What is your name|Who are you|What are you called|Tell me your name]?", held_out="[May I know your name|How should I call you|Do you have a name]?", answer="[My name is {person}|I am {person}].", topic="your name", key="person")
+NAME = Relation(
+    fact="You are {person}, a(n) {character} {job}.",
+    train="[What is your name|Who are you|What are you called|Tell me your name]?",
+    held_out="[May I know your name|How should I call you|Do you have a name]?",
+    answer="[My name is {person}|I am {person}].",
+    topic="your name",
+    key="person",
+)
 TRAITS = (
     Relation(fact="", train="[What do you do|What is your job|What do you do for work]?", held_out="[Which job do you have|What kind of work do you do]?", answer="I am a(n) {job}.", topic="my job", key="job"),
     Relation(fact="You live in {city}.", train="[Where do you live|Where is your home|In which city do you live]?", held_out="[Which city do you live in|Tell me where you live]?", answer="I live in {city}.", topic="where I live", key="city"),
@@ -70,4 +77,3 @@ def filled(rng: random.Random, split: Split) -> dict[str, str]:
         "animal": rng.choice(words.animals), "item": rng.choice(words.items), "color": rng.choice(COLOURS),
         "number": str(rng.randint(2, 99)), "word": made_up(rng, split), "character": rng.choice(CHARACTERS),
     }  # fmt: skip
-

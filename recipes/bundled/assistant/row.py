@@ -1,6 +1,6 @@
 """A row: a conversation that ends with the expert's answer, and what a judge must find in any answer to it.
 
-Values only. Start at Row; judge.py reads the checks.
+Values only. Start at Row; verdict.py reads the checks.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from recipes.bundled.assistant import chat_rows, fact_rows, home_rows, instruction_rows, tool_rows
 from recipes.bundled.assistant.game_rows import Games
-from recipes.bundled.assistant.row import Row, Split
+from recipes.bundled.assistant.row import Row as Row
+from recipes.bundled.assistant.row import Split
 
 SHARES: Mapping[str, float] = {
     "call": 0.12, "calls": 0.05, "result": 0.05, "no_tool": 0.05, "home": 0.04, "status": 0.04, "missing": 0.05,

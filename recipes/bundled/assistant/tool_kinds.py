@@ -49,8 +49,8 @@ class ToolKind:
     forms: tuple[Form, ...]
 
 
-def _param(slot: Slot, type: JsonType, names: str) -> Param:
-    return Param(names=tuple(names.split()), type=type, slot=slot)
+def _param(slot: Slot, kind: JsonType, names: str) -> Param:
+    return Param(names=tuple(names.split()), type=kind, slot=slot)
 
 
 def _form(

@@ -14,9 +14,10 @@ _SYSTEMS = (
     "You are mambino, the assistant of a home.", "You are a helpful assistant.", "You help at home and in games.",
     "You are mambino. Use the tools.",
 )  # fmt: skip
+_FAILS = 0.25  # of calls
 _FAULTS = (
     ("Error: it is offline.", "it is offline"), ("Error: the battery is empty.", "the battery is empty"),
-    ("Error: no connection.", "there is no connection"), ("Error: it is not allowed.", "it is not allowed"),
+    ("Error: the connection is lost.", "the connection is lost"), ("Error: it is not allowed.", "it is not allowed"),
     ("Error: it took too long.", "it took too long"), ("Error: it is broken.", "it is broken"),
 )  # fmt: skip
 
@@ -26,7 +27,8 @@ def call(rng: random.Random, split: Split) -> Row:
     offered = offer(rng, split, rng.randint(1, 5))
     wanted = wish(rng, split, rng.choice(offered))
     answer = calling(rng.random() < THINKS, [wanted])
-    return _row(rng, "call", [Message(role="user", content=joined(rng, [wanted])), answer], offered, Calls(calls=(wanted.call,)))
+    asked = Message(role="user", content=joined(rng, [wanted]))
+    return _row(rng, "call", [asked, answer], offered, Calls(calls=(wanted.call,)))
 
 
 def calls(rng: random.Random, split: Split) -> Row:
@@ -42,20 +44,23 @@ def result(rng: random.Random, split: Split) -> Row:
     """The tools have answered: what they did is told, and so is what failed."""
     thinks = rng.random() < THINKS
     offered = offer(rng, split, rng.randint(1, 4))
-    messages, said = list[Message](), list[str]()
+    messages, facts = list[Message](), list[tuple[str, ...]]()
     for _ in range(rng.choice((1, 1, 2, 2))):
         wanted = _wishes(rng, split, offered, rng.choice((1, 1, 1, 2)))
-        failed = [rng.choice(_FAULTS) if rng.random() < 0.25 else None for _ in wanted]
-        results = [fault[0] if fault else one.done for one, fault in zip(wanted, failed, strict=True)]
-        said = [f"That did not work: {fault[1]}." if fault else one.said for one, fault in zip(wanted, failed, strict=True)]
         messages += [Message(role="user", content=joined(rng, wanted)), calling(thinks, wanted)]
-        messages += [
-            Message(role="tool", content=text, tool_call_id=one.call.id)
-            for one, text in zip(wanted, results, strict=True)
-        ]
-        reason = "It failed. I say why." if all(failed) else "One of them failed. I say so." if any(failed) else "It is done. I tell the user."
+        said, facts = list[str](), list[tuple[str, ...]]()
+        for one in wanted:
+            error, fault = rng.choice(_FAULTS) if rng.random() < _FAILS else (one.done, "")
+            messages.append(Message(role="tool", content=error, tool_call_id=one.call.id))
+            said.append(f"That did not work: {fault}." if fault else one.said)
+            facts += [("did not work",), (fault,)] if fault else _facts(one)
+        reason = (
+            "Something failed. I say what."
+            if any("did not work" in text for text in said)
+            else "It is done. I tell it."
+        )
         messages.append(Message(role="assistant", content=" ".join(said), reasoning=reason if thinks else None))
-    return _row(rng, "result", messages, offered, Says(facts=_facts(wanted, said)))
+    return _row(rng, "result", messages, offered, Says(facts=tuple(facts)))
 
 
 def no_tool(rng: random.Random, split: Split) -> Row:
@@ -63,21 +68,21 @@ def no_tool(rng: random.Random, split: Split) -> Row:
     unfit, *offered = offer(rng, split, rng.randint(2, 5))
     while not offered:
         unfit, *offered = offer(rng, split, 4)
-    none = "It cannot" if len(offered) == 1 else "None of them can"
-    reason = f"I have {listed([tool.name for tool in offered])}. {none} {deed(unfit.kind.about)}."
-    answer = Message(role="assistant", content=rng.choice(_NO_TOOL), reasoning=reason if rng.random() < THINKS else None)
+    have = (
+        f"I only have {offered[0].name}" if len(offered) == 1 else f"I have {listed([tool.name for tool in offered])}"
+    )
+    reason = f"The user wants me to {deed(unfit.kind.about)}. {have}: no tool for that."
+    thinks = rng.random() < THINKS
+    answer = Message(role="assistant", content=rng.choice(_NO_TOOL), reasoning=reason if thinks else None)
     asked = Message(role="user", content=joined(rng, [wish(rng, split, unfit)]))
     return _row(rng, "no_tool", [asked, answer], offered, Abstain())
 
 
-def _facts(wanted: Sequence[Wish], said: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _facts(wanted: Wish) -> list[tuple[str, ...]]:
     """What a report must name: the values that the expert's report names, else all of its words."""
-    facts = list[tuple[str, ...]]()
-    for one, text in zip(wanted, said, strict=True):
-        values = [spelled(value) for value in one.call.arguments.values()]
-        named = [value for value in values if value.lower() in text.lower()]
-        facts += [(value,) for value in named] or [(text.rstrip("."),)]
-    return tuple(facts)
+    values = [spelled(value) for value in wanted.call.arguments.values()]
+    named: list[tuple[str, ...]] = [(value,) for value in values if value.lower() in wanted.said.lower()]
+    return named or [(wanted.said.rstrip("."),)]
 
 
 def calling(thinks: bool, wanted: Sequence[Wish]) -> Message:
@@ -96,9 +101,7 @@ def _wishes(rng: random.Random, split: Split, offered: Sequence[Offered], count:
     return wanted
 
 
-def _row(
-    rng: random.Random, kind: str, messages: Sequence[Message], offered: list[Offered], check: Check
-) -> Row:  # fmt: skip
+def _row(rng: random.Random, kind: str, messages: Sequence[Message], offered: list[Offered], check: Check) -> Row:
     rng.shuffle(offered)
     system = [Message(role="system", content=rng.choice(_SYSTEMS))] if rng.random() < 0.4 else []
     tools = tuple(tool.schema for tool in offered)

@@ -33,7 +33,16 @@ def topic(rng: random.Random, split: Split) -> Topic:
     food = animal.food.split(",")[0].split(" and ")[0]
     color = animal.colour.replace(",", " or").split(" or ")[0]
     legs = NUMBERS[animal.legs]
-    slots = {"name": animal.name, "food": food, "color": color, "legs": legs, "home": animal.home, "can": animal.can, "size": animal.size, "young": animal.young}
+    slots = {
+        "name": animal.name,
+        "food": food,
+        "color": color,
+        "legs": legs,
+        "home": animal.home,
+        "can": animal.can,
+        "size": animal.size,
+        "young": animal.young,
+    }
     sentences = [
         "A(n) {name} is a(n) {size} animal.", "A(n) {name} lives {home}.", "A(n) {name} eats {food}.",
         "A(n) {name} can {can}.", "A young {name} is called a(n) {young}.", "A(n) {name} has {legs} legs.",

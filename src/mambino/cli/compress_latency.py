@@ -1,6 +1,7 @@
 """`mambino compress latency`: seconds a token of single layers, on this machine's engine. Start at command."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,18 +11,19 @@ import numpy as np
 
 from mambino.cli.compress_options import open_parent
 from mambino.cli.options import debug_option
-from mambino.cli.terminal import note
-from mambino.compress.budget import LatencyPoint, LatencyTable
-from mambino.compress.space import default_space
+from mambino.cli.terminal import human_count, note
+from mambino.compress.budget import Budget, LatencyPoint, LatencyTable, parameters
+from mambino.compress.space import candidates, default_space
 from mambino.config import AttentionSpec, HybridConfig, LayerSpec, MambaSpec, MlpSpec
 from mambino.engine.native import NativeLM
 from mambino.formats.names import rows
 from mambino.formats.tensor import Tensor, tensor_from_float32
+from mambino.lm import SequenceState
 from mambino.quant.mixes import MIXES, plan_for_mix
 from mambino.quant.types import TYPES
 
-_DEPTHS = (2, 6)  # the difference is the time of the layers alone
-_ROUNDS = 7
+_DEPTHS = (8, 16)  # the difference is the time of the layers alone; both are more than a core's own cache holds
+_ROUNDS, _TOKENS = 15, 8
 
 
 @click.command()
@@ -31,9 +33,11 @@ _ROUNDS = 7
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Processor cores to use.  [default: all]")
 @click.option("--at", "position", type=click.IntRange(1), default=512, show_default=True, metavar="N",
               help="Tokens already in the context.")  # fmt: skip
+@click.option("--check", is_flag=True, help="Also time whole models of random weights, at sizes that fit 100, 75 and "
+              "50 %, beside what the table says of them.")  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE")
 @debug_option
-def command(model: str, mix: str, threads: int | None, position: int, out: Path) -> None:
+def command(model: str, mix: str, threads: int | None, position: int, check: bool, out: Path) -> None:
     """Time one generated token in layers like MODEL's, at every width that a search may choose.
 
     The table is for --count latency. Only a quiet machine gives numbers worth having.
@@ -53,8 +57,23 @@ def command(model: str, mix: str, threads: int | None, position: int, out: Path)
             points.append(LatencyPoint(kind=kind, hidden_size=hidden, width=width, seconds=seconds))
             note(f"{kind:<10} hidden {hidden:<5} width {width:<6} {seconds * 1e6:9.1f} us")
     points += _head_points(parent, mix, threads)
-    LatencyTable(tuple(points)).write(out)
+    table = LatencyTable(tuple(points))
+    table.write(out)
     print(out)
+    if check:
+        _show_check(parent, table, mix, threads, position)
+
+
+def _show_check(parent: HybridConfig, table: LatencyTable, mix: str, threads: int | None, position: int) -> None:
+    """A line a size: predicted, measured, and how far apart."""
+    for share in (1.0, 0.75, 0.5):
+        budget = Budget(name=f"{share:.0%}", cost=parameters, limit=share * parameters(parent))
+        config = candidates(parent, default_space(parent), budget)[0].sub.config
+        (measured,), predicted = _token_seconds([config], mix, threads, position), table(config)
+        print(
+            f"{budget.name:>5}  {human_count(config.num_parameters):>7} parameters  predicted {predicted * 1e3:8.3f} ms"
+            f"  measured {measured * 1e3:8.3f} ms  {predicted / measured - 1:+.1%}"
+        )
 
 
 def _layers(parent: HybridConfig) -> list[tuple[str, int, LayerSpec]]:
@@ -75,9 +94,8 @@ def _layers(parent: HybridConfig) -> list[tuple[str, int, LayerSpec]]:
 
 
 def _layer_seconds(config: HybridConfig, mix: str, threads: int | None, position: int) -> float:
-    few, many = (
-        _token_seconds(replace(config, layers=config.layers * depth), mix, threads, position) for depth in _DEPTHS
-    )
+    deep = [replace(config, layers=config.layers * depth) for depth in _DEPTHS]
+    few, many = _token_seconds(deep, mix, threads, position)
     return max(0.0, (many - few) / (_DEPTHS[1] - _DEPTHS[0]))
 
 
@@ -89,28 +107,30 @@ def _head_points(parent: HybridConfig, mix: str, threads: int | None) -> list[La
             architecture="nemotron_h", layers=(MlpSpec(intermediate_size=32, activation="relu2"),), hidden_size=hidden,
             vocab_size=256, norm_eps=1e-5, tie_embeddings=True, max_context=4096,
         )  # fmt: skip
-        few, all_ = (
-            _token_seconds(replace(small, vocab_size=words), mix, threads, 1) for words in (256, parent.vocab_size)
-        )
+        few, all_ = _token_seconds([small, replace(small, vocab_size=parent.vocab_size)], mix, threads, 1)
         points.append(
             LatencyPoint(kind="head", hidden_size=hidden, width=parent.vocab_size, seconds=max(0.0, all_ - few))
         )
     return points
 
 
-def _token_seconds(config: HybridConfig, mix: str, threads: int | None, position: int) -> float:
-    """Median over rounds of the time of one token."""
-    model = NativeLM(config, _random_tensors(config, mix), threads=threads)
-    state = model.new_state(position + 8 * _ROUNDS + 8)
-    model.extend(state, np.zeros(position, dtype=np.int32))
-    times, token = list[float](), np.zeros(1, dtype=np.int32)
-    for _ in range(_ROUNDS):
-        marks = [time.perf_counter()]
-        for _ in range(8):
-            model.extend(state, token)
-            marks.append(time.perf_counter())
-        times.append(min(end - start for start, end in pairwise(marks)))
-    return float(np.median(times))
+def _token_seconds(configs: Sequence[HybridConfig], mix: str, threads: int | None, position: int) -> list[float]:
+    """Seconds of one token of each, median over rounds; they take turns, so that a slow moment slows all."""
+    models = [NativeLM(config, _random_tensors(config, mix), threads=threads) for config in configs]
+    states = [model.new_state(position + _TOKENS * _ROUNDS) for model in models]
+    for model, state in zip(models, states, strict=True):
+        model.extend(state, np.zeros(position, dtype=np.int32))
+    rounds = [[_quickest(model, state) for model, state in zip(models, states, strict=True)] for _ in range(_ROUNDS)]
+    return [float(seconds) for seconds in np.median(rounds, axis=0)]
+
+
+def _quickest(model: NativeLM, state: SequenceState) -> float:
+    """Mutates state."""
+    token, marks = np.zeros(1, dtype=np.int32), [time.perf_counter()]
+    for _ in range(_TOKENS):
+        model.extend(state, token)
+        marks.append(time.perf_counter())
+    return min(end - start for start, end in pairwise(marks))
 
 
 def _random_tensors(config: HybridConfig, mix: str) -> dict[str, Tensor]:

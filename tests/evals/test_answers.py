@@ -9,6 +9,7 @@ from mambino.cli.main import exit_code
 from mambino.errors import InputError
 from mambino.evals.answers import score_answers, task_for_answers
 from mambino.evals.data import SuiteOptions
+from mambino.evals.tasks import ifeval
 
 
 def write(path: Path, *rows: object) -> Path:
@@ -51,11 +52,55 @@ def test_two_answers_to_one_sample_are_both_scored(gsm8k: SuiteOptions, tmp_path
     assert list(scored(gsm8k, path)) == ["0", "0#2"]
 
 
-def test_a_bad_line_is_named(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+def test_a_bad_line_is_unscored_and_the_others_are_not(gsm8k: SuiteOptions, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"id": 0, "response": "2"}\n{"id": \n')
-    with pytest.raises(InputError, match="line 2"):
+    path.write_bytes(
+        b'\xef\xbb\xbf{"id": 0, "response": "2"}\r\n\r\n{"id": \r\n7\r\n{"id": 1, "response": "3"}\r\n   \n'
+    )
+    results = score_answers(task_for_answers("gsm8k", gsm8k, path), path)
+    assert list(results.records) == ["0", "line 3", "line 4", "1"]
+    assert results.metrics["accuracy"].samples == 2
+    reasons = " | ".join(results.unscored)
+    assert "not JSON" in reasons
+    assert "expected an object, got int" in reasons
+
+
+def test_line_ends_of_unicode_inside_an_answer_do_not_end_the_row(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        json.dumps({"id": 0, "response": "so\u2028it is\x85 2"}, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    assert score_answers(task_for_answers("gsm8k", gsm8k, path), path).metrics["accuracy"].value == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"{\n", b"[1, 2]", b"\xff\xfe{}", b"id,response\n0,2\n"])
+def test_a_file_without_a_sound_row_is_refused(gsm8k: SuiteOptions, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.jsonl"):
         scored(gsm8k, path)
+
+
+def test_samples_without_an_answer_are_counted_and_in_no_metric(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"id": 1, "response": "4"})
+    results = score_answers(task_for_answers("gsm8k", gsm8k, path), path)
+    assert results.unanswered == 1
+    assert results.metrics["accuracy"].value == 1
+
+
+def test_an_id_of_another_numbering_gives_way_to_the_prompt(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    task = task_for_answers("gsm8k", gsm8k, write(tmp_path / "a.jsonl", {"id": 0, "response": "x"}))
+    second = task.samples[1].prompt
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": second}]
+    path = write(
+        tmp_path / "b.jsonl",
+        {"id": 0, "prompt": second + "\n", "response": "4"},
+        {"prompt": messages, "response": "4"},
+        {"id": 1, "prompt": "something else", "response": "4"},
+    )
+    results = score_answers(task, path)
+    assert list(results.records) == ["1", "1#2", "1#3"]
+    assert results.metrics["accuracy"].value == 1
 
 
 IFEVAL = {
@@ -79,6 +124,30 @@ def test_ifeval_rows_with_their_own_instructions_need_no_data(
     ]
     assert printed["metrics"]["instruction_strict"]["value"] == 0.25
     assert printed["metrics"]["prompt_loose"]["value"] == 0
+
+
+def test_ifeval_rows_as_published_and_as_people_cut_them(tmp_path: Path) -> None:
+    """Every argument of every type in each kwargs, null but for its own; no kwargs at all; kwargs that fit nothing."""
+    pytest.importorskip("if_verifiable")
+    names = ("num_words", "relation", "keywords", "letter", "let_frequency", "let_relation", "N", "small_n")
+    nulls = dict.fromkeys(names, None)
+    rows = [
+        {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [nulls]},
+        {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [None]},
+        {"instruction_id_list": ["punctuation:no_comma"], "kwargs": []},
+        {"instruction_id_list": ["punctuation:no_comma"]},
+        {"instruction_id_list": ["length_constraints:number_words"],
+         "kwargs": [nulls | {"num_words": 1.0, "relation": "at least"}]},
+        {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}, {}]},
+        {"instruction_id_list": ["punctuation:no_comma"], "kwargs": ["x"]},
+        {"instruction_id_list": "punctuation:no_comma", "kwargs": [{}]},
+    ]  # fmt: skip
+    path = write(tmp_path / "a.jsonl", *(row | {"prompt": "p", "response": "fine"} for row in rows))
+    results = score_answers(ifeval.empty_task("ifeval"), path)
+    verdicts = [record.verdict for record in results.records.values()]
+    assert [verdict.shares["prompt_strict"].part for verdict in verdicts[:5]] == [1, 1, 1, 1, 1]
+    assert all("kwargs" in verdict.unscored[0] or "a list" in verdict.unscored[0] for verdict in verdicts[5:])
+    assert not any(verdict.shares for verdict in verdicts[5:])
 
 
 def test_an_instruction_without_a_verdict_leaves_the_prompt_open_unless_another_fails(tmp_path: Path) -> None:

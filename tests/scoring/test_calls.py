@@ -63,6 +63,7 @@ def score(text: str, allowed: Mapping[str, Sequence[object]], kind: CallKind = "
         ("[geo.area(base=width)]", {"base": ["width"]}, 1),  # the name of a variable
         ("[geo.area(base=Width)]", {"base": ["width"]}, 0),  # is compared as it is
         ("[geo.area(base=2*5)]", {"base": [10]}, 1),
+        ("[geo.area(base=10, unit='New ' + 'York')]", {"base": [10], "unit": ["new york"]}, 1),
         ("[geo.area(base=10), geo.area(base=10)]", {"base": [10]}, 0),
         ("[]", {"base": [10]}, 0),
     ],
@@ -91,6 +92,9 @@ def test_parallel_calls_match_in_any_order_and_each_once() -> None:
         "f(x=open('y').read())" + "(" * 300,
         "f(x=lambda: 1)",
         "f(x=9**9**9)",
+        "f(x='a'*3)",
+        "f(x='a'+1)",
+        "f(x=" + "+".join(["'a'"] * 2000) + ")",
         "f(x=1/0)",
         "f(x={[1]: 2})",
         "x" * 200_000,

@@ -18,6 +18,8 @@ def print_results(result: Results) -> None:
     print(f"{result.suite}  {len(result.records)} samples, scored by {result.version}")
     for name, metric in result.metrics.items():
         print(f"  {name:<24} {shown(name, metric)}")
+    if result.unanswered:
+        print(f"  unanswered {result.unanswered:>3}  samples of the suite")
     for reason, count in result.unscored.items():
         print(f"  unscored {count:>5}  {reason[:_MOST_REASON]}")
 

@@ -4,7 +4,8 @@ Start at score_answers.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mambino.errors import InputError
@@ -25,29 +26,52 @@ _ID_KEYS = ("id", "key", "question_id", "task_id")
 _RESPONSE_KEYS = ("response", "result", "output", "answer", "tool_calls")
 
 
-def read_answers(path: Path) -> Iterator[tuple[int, Row]]:
-    """(line number, row) of each line; a JSON array works, too. Raises InputError that names a bad line."""
-    text = path.read_text(encoding="utf-8-sig")
-    if text.lstrip().startswith("["):
-        try:
-            rows = json.loads(text)
-        except ValueError as error:
-            raise InputError(f"[eval] {path}: {error}") from error
-        yield from ((index, _row(path, index, row)) for index, row in enumerate(rows, 1))
-        return
-    for index, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"[eval] {path} line {index}: not JSON: {error}") from error
-            yield index, _row(path, index, row)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerLine:
+    """One row of a file, or what is wrong with it."""
+
+    number: int
+    row: Row = field(default_factory=dict)
+    fault: str = ""
 
 
-def _row(path: Path, index: int, row: object) -> Row:
-    if not isinstance(row, Mapping):
-        raise InputError(f"[eval] {path} line {index}: expected an object, got {type(row).__name__}")
-    return row
+def read_answers(path: Path) -> tuple[AnswerLine, ...]:
+    """All rows of JSON lines or of one JSON array; empty lines are left out.
+
+    Raises     InputError for a file that is not UTF-8 text, or has no sound row
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"[eval] {path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    lines = _array(text) if text.lstrip().startswith("[") else None
+    if lines is None:  # by line feeds alone: other line ends may stand inside JSON strings
+        lines = [_line(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if all(line.fault for line in lines):
+        what = f"line {lines[0].number}: {lines[0].fault}" if lines else "it is empty"
+        raise InputError(f"[eval] {path} holds no answers; {what}; expected a JSON object a line")
+    return tuple(lines)
+
+
+def _array(text: str) -> list[AnswerLine] | None:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return [_checked(number, row) for number, row in enumerate(rows, 1)]
+
+
+def _line(number: int, text: str) -> AnswerLine:
+    try:
+        return _checked(number, json.loads(text))
+    except (ValueError, RecursionError) as error:
+        return AnswerLine(number=number, fault=f"not JSON: {error}")
+
+
+def _checked(number: int, row: object) -> AnswerLine:
+    if isinstance(row, Mapping):
+        return AnswerLine(number=number, row=row)
+    return AnswerLine(number=number, fault=f"expected an object, got {type(row).__name__}")
 
 
 def task_for_answers(name: str, options: SuiteOptions, path: Path) -> Task:
@@ -55,13 +79,14 @@ def task_for_answers(name: str, options: SuiteOptions, path: Path) -> Task:
     suite = name.partition(":")[0]
     if options.folder is None and suite in _SELF_CONTAINED:
         needed = _SELF_CONTAINED[suite]
-        if all(key in row for _, row in read_answers(path) for key in needed):
+        if all(key in line.row for line in read_answers(path) if not line.fault for key in needed):
             return bfcl.empty_task() if suite == "bfcl" else ifeval.empty_task(suite)
     return load_task(name, options)
 
 
 def score_answers(task: Task, path: Path) -> Results:
-    """Score every row of path. A row without an answer, or of no sample of the suite, is unscored with the reason.
+    """Score every row of path. A line that is no row, and a row without an answer or of no sample, is unscored with the
+    reason; samples that no row answers are counted apart.
 
     Rows that name the same sample are all scored, the later ones under ids with #2, #3.
     """
@@ -69,22 +94,38 @@ def score_answers(task: Task, path: Path) -> Results:
     by_prompt = {sample.prompt.strip(): sample for sample in task.samples if sample.prompt}
     records: dict[str, Record] = {}
     kept: list[Sample] = []
-    for number, row in read_answers(path):
-        sample = sample_of(row, by_id, by_prompt)
-        name = sample.id if sample else str(next((row[key] for key in _ID_KEYS if key in row), f"line {number}"))
-        name = _unused(name, records)
-        record = Record(id=name, answer=row, verdict=_verdict(task, sample, row))
-        records[name] = record
+    answered: set[str] = set()
+    for line in read_answers(path):
+        sample = sample_of(line.row, by_id, by_prompt)
+        name = _unused(sample.id if sample else _name(line), records)
+        verdict = Verdict(unscored=(line.fault,)) if line.fault else _verdict(task, sample, line.row)
+        records[name] = Record(id=name, answer=line.row, verdict=verdict)
         kept.append(Sample(id=name))
+        answered |= {sample.id} if sample else set()
     scored = Task(name=task.name, samples=tuple(kept), score=task.score, metrics=task.metrics, version=task.version)
-    return results_of(scored, str(path), records)
+    return replace(results_of(scored, str(path), records), unanswered=len(by_id) - len(answered))
+
+
+def _name(line: AnswerLine) -> str:
+    return str(next((line.row[key] for key in _ID_KEYS if key in line.row), f"line {line.number}"))
 
 
 def sample_of(row: Row, by_id: Mapping[str, Sample], by_prompt: Mapping[str, Sample]) -> Sample | None:
-    for key in _ID_KEYS:
-        if str(row.get(key)) in by_id:
-            return by_id[str(row[key])]
-    return by_prompt.get(str(row.get("prompt", "")).strip())
+    """The sample that the row's id names; where the row has another sample's prompt, its id is of another numbering."""
+    prompt = _prompt(row)
+    named = next((by_id[str(row[key])] for key in _ID_KEYS if str(row.get(key)) in by_id), None)
+    if named is not None and named.prompt.strip() == prompt:
+        return named
+    return by_prompt.get(prompt, named)
+
+
+def _prompt(row: Row) -> str:
+    """Text, or the last user message of a list."""
+    prompt = row.get("prompt")
+    if isinstance(prompt, list):
+        users = [item for item in prompt if isinstance(item, Mapping) and item.get("role") == "user"]
+        prompt = users[-1].get("content") if users else ""
+    return str(prompt or "").strip()
 
 
 def _verdict(task: Task, sample: Sample | None, row: Row) -> Verdict:
@@ -95,7 +136,7 @@ def _verdict(task: Task, sample: Sample | None, row: Row) -> Verdict:
         sample = Sample(id="", data=row)
         if "instruction_id_list" not in row and "ground_truth" not in row:
             return Verdict(unscored=(f"no sample of {task.name} has this id or prompt",))
-    elif "instruction_id_list" in row:  # the row's own instructions go before the suite's
+    elif "instruction_id_list" in row and "kwargs" in row:  # the row's own instructions go before the suite's
         sample = Sample(id=sample.id, messages=sample.messages, data=row)
     answer = {**row, "response": row[given[0]]}
     return judge(task, sample, answer, scores_unfinished=True)

@@ -103,7 +103,7 @@ def _text_rows(text: str, path: Path, name: Path) -> Iterator[Row]:
         for row in rows if isinstance(rows, list) else ():
             yield _checked(row, path, 1)
         return
-    for index, line in enumerate(text.splitlines(), 1):
+    for index, line in enumerate(text.split("\n"), 1):  # other line ends may stand inside JSON strings
         if line.strip():
             yield _checked(_parsed(line, path, index), path, index)
 

@@ -7,7 +7,7 @@ import html
 import importlib.util
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mambino.errors import InputError
@@ -49,6 +49,7 @@ def results_json(result: Results, *, verdicts: bool) -> dict[str, object]:
             for name, metric in result.metrics.items()
         },
         "unscored": dict(result.unscored),
+        "unanswered": result.unanswered,
     }
     if verdicts:
         fields["verdicts"] = [_verdict_json(result, name) for name in result.records]
@@ -74,14 +75,16 @@ def to_markdown(results: Sequence[Results]) -> str:
         lines += [f"## {result.suite}", "", f"Model: {result.model}. Scored by: {result.version}.", ""]
         lines += ["| metric | value (95 % interval) | samples |", "|---|---|---|"]
         lines += [f"| {name} | {shown(name, metric)} | {metric.samples} |" for name, metric in result.metrics.items()]
-        lines += ["", *_unscored_lines(result.unscored), ""]
+        lines += ["", *_unscored_lines(result), ""]
     return "\n".join(lines)
 
 
-def _unscored_lines(unscored: Mapping[str, int]) -> list[str]:
-    if not unscored:
-        return ["Everything was scored."]
-    return ["Unscored (not counted as wrong):", "", *(f"- {count} x {reason}" for reason, count in unscored.items())]
+def _unscored_lines(result: Results) -> list[str]:
+    missing = [f"{result.unanswered} samples of the suite have no answer."] if result.unanswered else []
+    if not result.unscored:
+        return [*missing, "Every answer was scored."]
+    reasons = (f"- {count} x {reason}" for reason, count in result.unscored.items())
+    return [*missing, "Unscored (not counted as wrong):", "", *reasons]
 
 
 def to_html(results: Sequence[Results]) -> str:
@@ -93,7 +96,7 @@ def to_html(results: Sequence[Results]) -> str:
             f"<td class=n>{metric.samples}</td></tr>"
             for name, metric in result.metrics.items()
         )
-        unscored = "<br>".join(html.escape(line) for line in _unscored_lines(result.unscored) if line)
+        unscored = "<br>".join(html.escape(line) for line in _unscored_lines(result) if line)
         body += [
             f"<h2>{html.escape(result.suite)}</h2>",
             f"<p>Model: {html.escape(result.model)}. Scored by: {html.escape(result.version)}.</p>",

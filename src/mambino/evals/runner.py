@@ -19,13 +19,17 @@ Progress = Callable[[int, int], None]  # (samples done, samples)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Verdicts of one suite by sample id, in the suite's order, and the metrics over them."""
+    """Verdicts of one suite by sample id, in the suite's order, and the metrics over them.
+
+    unanswered     samples of the suite that ready-made answers leave out; they are in no metric
+    """
 
     suite: str
     model: str
     version: str
     records: Mapping[str, Record]
     metrics: Mapping[str, Summary]
+    unanswered: int = 0
 
     @property
     def unscored(self) -> Mapping[str, int]:

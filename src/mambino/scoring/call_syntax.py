@@ -1,6 +1,7 @@
 """Function calls written as Python text, `[f(x=1), g(y="b")]`: what BFCL asks of models without a tool-call format.
 
-Nothing is evaluated: the text is parsed, and constants and sums of numbers are read. Start at parse_calls.
+Nothing is evaluated: the text is parsed; constants, arithmetic of numbers and sums of strings are read. Start at
+parse_calls.
 """
 
 import ast
@@ -48,7 +49,10 @@ def parse_calls(text: str) -> tuple[Call, ...]:
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise InputError(f"[calls] not Python call syntax: {error}") from error
     elements = [body] if isinstance(body, ast.Call) else _elements(body)
-    return tuple(_call(element) for element in elements)
+    try:
+        return tuple(_call(element) for element in elements)
+    except RecursionError as error:
+        raise InputError("[calls] values nested too deeply") from error
 
 
 def _elements(body: ast.expr) -> list[ast.expr]:
@@ -85,7 +89,7 @@ def _value(node: ast.expr | None) -> object:
         case ast.Dict(keys=keys, values=values):
             return _mapping(keys, values)
         case ast.BinOp():
-            return _number(node)
+            return _joined(node) if _is_text(node) else _number(node)
         case ast.Name(id=name):
             return name
         case ast.Call(keywords=[]) | ast.Subscript():
@@ -102,6 +106,23 @@ def _mapping(keys: list[ast.expr | None], values: list[ast.expr]) -> dict[object
         return {_value(key): _value(value) for key, value in zip(keys, values, strict=True)}
     except TypeError as error:  # a list as a key
         raise InputError(f"[calls] {error}") from error
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Is the leftmost operand a string?"""
+    while isinstance(node, ast.BinOp):
+        node = node.left
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _joined(node: ast.expr) -> str:
+    """Strings joined by +."""
+    match node:
+        case ast.Constant(value=str() as value):
+            return value
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _joined(left) + _joined(right)
+    raise InputError(f"[calls] {ast.unparse(node)[:60]!r} is no sum of strings")
 
 
 def _number(node: ast.expr) -> float:

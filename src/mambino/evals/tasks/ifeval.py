@@ -46,17 +46,21 @@ def score(sample: Sample, answer: AnswerJson) -> Verdict:
     return Verdict(
         shares=_shares("strict", [verdict.strict for verdict in verdicts])
         | _shares("loose", [verdict.loose for verdict in verdicts]),
-        unscored=tuple(f"{verdict.instruction}: {verdict.reason}" for verdict in verdicts if verdict.strict is None),
+        unscored=tuple(f"{verdict.instruction}: {verdict.reason}" for verdict in verdicts if verdict.reason),
         details={"instructions": [_details(verdict) for verdict in verdicts]},
     )
 
 
 def _instructions(row: Row) -> tuple[Sequence[str], Sequence[Mapping[str, object] | None]]:
-    instructions, arguments = row.get("instruction_id_list"), row.get("kwargs")
-    if not isinstance(instructions, Sequence) or not isinstance(arguments, Sequence):
-        raise InputError("[eval] expected lists instruction_id_list and kwargs")
-    if isinstance(instructions, str) or len(instructions) != len(arguments):
-        raise InputError(f"[eval] {len(instructions)} instructions, but {len(arguments)} kwargs")
+    """Instructions with their arguments; a row without kwargs has instructions that take none."""
+    instructions = row.get("instruction_id_list")
+    if not isinstance(instructions, list):
+        raise InputError("[eval] expected a list instruction_id_list")
+    arguments = row.get("kwargs") or [None] * len(instructions)
+    if not isinstance(arguments, list) or len(instructions) != len(arguments):
+        raise InputError("[eval] kwargs: expected a list with an entry for each instruction")
+    if not all(given is None or isinstance(given, Mapping) for given in arguments):
+        raise InputError("[eval] kwargs: expected objects")
     return instructions, cast(Sequence[Mapping[str, object] | None], arguments)
 
 

@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from mambino.chat.answering import Answerer
+from mambino.chat.context import ContextPolicy
 from mambino.generation.params import SamplingParams
 from mambino.lm import LanguageModel
 from mambino.server.app import build_app
@@ -30,7 +31,7 @@ def reply_service(
     max_waiting: int = 8,
     context: int = 512,
     max_body_bytes: int = 2**20,
-    when_full: Literal["error", "drop"] = "error",
+    when_full: ContextPolicy = "error",
 ) -> Service:
     """A service whose model gives replies in order; or model."""
     tokenizer = tokenizer or tiny_tokenizer()

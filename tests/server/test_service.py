@@ -1,10 +1,14 @@
 """What happens around answers: idle time is used for the next turn, and a closed server keeps where it stood."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 
 from fake_lm import FakeLM
+from mambino.chat.answer import Answer
+from mambino.chat.request import AnswerRequest
 from mambino.config import HybridConfig
 from mambino.server.self_test import self_test
 from mambino.server.worker import BatchingLM
@@ -46,14 +50,48 @@ def test_the_self_test_sees_a_model_whose_answers_depend_on_neighbours(tiny_conf
     assert any("among 3 others" in fault for fault in faults(LeakyLM(tiny_config)))
 
 
-def test_a_long_conversation_loses_its_oldest_turns_if_the_server_says_so() -> None:
-    served = Served(reply_service(["ok"] * 9, context=300, when_full="drop"))
+def talk(served: Served, turns: int) -> list[dict[str, str]]:
     messages = [{"role": "system", "content": "S"}]
-    for number in range(8):
+    for number in range(turns):
         messages.append({"role": "user", "content": f"question {number} " + "words " * 4})
         reply = served.post("/v1/chat/completions", {"messages": messages, "max_tokens": 20})
         assert reply.status_code == 200, reply.text
-        assert reply.json()["usage"]["prompt_tokens"] < 300
+        assert reply.json()["usage"]["prompt_tokens"] < served.service.context
         messages.append({"role": "assistant", "content": "ok"})
+    return messages
+
+
+def test_a_long_conversation_loses_its_oldest_turns_if_the_server_says_so() -> None:
+    messages = talk(Served(reply_service(["ok"] * 9, context=300, when_full="drop")), turns=8)
     refusing = Served(reply_service(["ok"], context=300))
     assert refusing.post("/v1/chat/completions", {"messages": [*messages, messages[1]]}).status_code == 400
+
+
+def test_a_long_conversation_is_summed_up_if_the_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = Served(reply_service(["ok"], context=900, slots=1, when_full="summarise"))
+    asked: list[list[str]] = []
+    answer = served.service.answerer.answer
+
+    def noted(request: AnswerRequest, **options: Any) -> Answer:
+        asked.append([message.content for message in request.messages])
+        return answer(request, **options)
+
+    monkeypatch.setattr(served.service.answerer, "answer", noted)
+    talk(served, turns=16)
+    summed = next(texts for texts in asked if texts[-1].startswith("Summarise our conversation"))
+    assert any("question 0" in text for text in summed)
+    assert any("Summary of our earlier conversation:\nok" in text for text in asked[-1])
+    assert not any("question 0" in text for text in asked[-1])
+    assert "question 15" in asked[-1][-1]
+
+
+def test_what_is_dropped_from_a_conversation_is_forgotten_by_the_cache() -> None:
+    served = Served(reply_service(["ok"], context=300, slots=1, when_full="drop"))
+    counts = []
+    messages: list[dict[str, str]] = []
+    for number in range(40):
+        messages.append({"role": "user", "content": f"question {number} " + "words " * 4})
+        assert served.post("/v1/chat/completions", {"messages": messages, "max_tokens": 20}).status_code == 200
+        messages.append({"role": "assistant", "content": "ok"})
+        counts.append(len(served.service.answerer.cache))
+    assert max(counts) == max(counts[:10])

@@ -41,6 +41,7 @@ class AbsorbedText:
         self._empty = self.state.snapshot()
         self.text = ""
         self.ids: list[int] = []
+        self.is_left = False  # nobody will come back to text
         self.speculation = Speculation()  # what was measured here serves the next answer
 
     def leads_to(self, text: str) -> bool:
@@ -66,9 +67,10 @@ class AbsorbedText:
         if place is not None or not goes_on:
             if self.is_same_conversation(text):
                 self._tree.forget(self.text, beyond=common_length(self.text, text))
-            else:
+            elif not self.is_left:
                 self.mark()
             self._go_to(place)
+        self.is_left = False
         return text[len(self.text) :]
 
     def _is_known(self) -> bool:

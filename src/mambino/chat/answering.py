@@ -140,8 +140,20 @@ class Answerer:
         return self._begin(plan, lambda slot: lambda: "")
 
     def count_tokens(self, request: AnswerRequest) -> int:
-        """Tokens of the prompt that request renders to. Raises TemplateError."""
-        return len(self.prompt.encode(self.render(request)))
+        """Tokens of the prompt of request; what is remembered of it counts as it was read. Raises TemplateError."""
+        text = self.render(request)
+        spelling = RenderedSpelling(self.prompt)
+        place = self.cache.best(text, lambda one: spelling.joins(one.text, one.ids, text[len(one.text) :]))
+        if place is None:
+            return len(spelling.encode(text))
+        return len(place.ids) + len(spelling.encode(text[len(place.text) :]))
+
+    def forget(self, request: AnswerRequest) -> None:
+        """Drop what only a conversation with request's messages would come back to: it goes on without some of them."""
+        text = self.render(request)
+        shared, _ = self._renderer.marks(text, request)
+        self.cache.forget(text, beyond=shared)
+        self._slots.leave(text, beyond=shared)
 
     def warm(
         self, request: AnswerRequest, *, on_progress: Progress | None = None, on_disk: bool = False

@@ -6,6 +6,7 @@ Messages in, messages out; the system messages at its start always stay, so its 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mambino.chat.messages import Message
@@ -15,16 +16,27 @@ from mambino.generation.prefix_cache import digest_of
 ContextPolicy = Literal["error", "drop", "summarise"]
 WARN_SHARE = 0.8  # of the context: from here on a user is told
 _KEEP_SHARE = 0.5  # of the context that is left after making room, so that room is not made at every turn
-SUMMARY_REQUEST = (
-    "Summarise our conversation so far in at most 150 words: facts about me, decisions, open questions. "
-    "Answer with the summary alone."
-)
 _MAX_WINDOWS = 256  # conversations whose windows are remembered
 _SUMMARY_INTRODUCTION = "Summary of our earlier conversation:\n"
 _SUMMARY_REPLY = "I remember."
 
-Count = Callable[[Sequence[Message]], int]  # tokens of the prompt of messages
-Summarise = Callable[[Sequence[Message]], str]
+
+def _nothing(messages: Sequence[Message]) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Who reads what a window shows.
+
+    count      tokens of the prompt of messages
+    summarise  what messages say, in few words; "" if that cannot be said. Called with the policy summarise only
+    forget     called with what was shown until now, when the oldest of it are dropped
+    """
+
+    count: Callable[[Sequence[Message]], int]
+    summarise: Callable[[Sequence[Message]], str]
+    forget: Callable[[Sequence[Message]], None] = _nothing
 
 
 class ContextWindow:
@@ -51,30 +63,35 @@ class ContextWindow:
         kept = rest[len(self._dropped) :]
         return (*system, *self._recollection(), *kept)
 
-    def fit(self, messages: Sequence[Message], reserve: int, count: Count, summarise: Summarise) -> tuple[Message, ...]:
+    def fit(self, messages: Sequence[Message], reserve: int, reader: Reader) -> tuple[Message, ...]:
         """view(messages) that leaves reserve tokens for the answer. Mutates self: drops the oldest turns if it must.
 
         With the policy error everything is shown, and whoever answers it refuses.
 
         Raises     ContextFull if the last turn alone is too long
         """
-        shown = self.view(messages)
-        used = count(shown)
-        if self.policy == "error" or used + reserve <= self.max_tokens:
-            return shown
+        before = self.view(messages)
+        if self.policy == "error":
+            return before
+        used = reader.count(before)
+        if used + reserve <= self.max_tokens:
+            return before
         system, rest = _split(messages)
         start = len(self._dropped)
         while used > self.max_tokens * _KEEP_SHARE or used + reserve > self.max_tokens:
             start = _next_turn(rest, start)
             if start >= len(rest):
                 break
-            used = count((*system, *self._recollection(), *rest[start:]))
+            used = reader.count((*system, *self._recollection(), *rest[start:]))
         start = min(start, _last_turn(rest))
-        if self.policy == "summarise" and start > len(self._dropped):
-            self._summary = summarise((*system, *self._recollection(), *rest[len(self._dropped) : start])) or None
+        if start > len(self._dropped):
+            if self.policy == "summarise":
+                passing = (*system, *self._recollection(), *rest[len(self._dropped) : start])
+                self._summary = reader.summarise(passing) or None
+            reader.forget(before)
         self._dropped = tuple(rest[:start])
         shown = self.view(messages)
-        if count(shown) >= self.max_tokens:
+        if reader.count(shown) >= self.max_tokens:
             raise ContextFull(f"[context] the last message alone has more tokens than the context of {self.max_tokens}")
         return shown
 
@@ -87,30 +104,37 @@ class ContextWindow:
         )
 
 
+@dataclass(slots=True, kw_only=True)
+class _Kept:
+    window: ContextWindow
+    lock: threading.Lock = field(default_factory=threading.Lock)  # a summary takes its time
+
+
 class Windows:
     """The windows of many conversations, found by how they begin: what a server that keeps no messages remembers."""
 
     def __init__(self, policy: ContextPolicy, max_tokens: int) -> None:
         self._policy = policy
         self._max_tokens = max_tokens
-        self._known: OrderedDict[bytes, ContextWindow] = OrderedDict()
+        self._known: OrderedDict[bytes, _Kept] = OrderedDict()
         self._lock = threading.Lock()
-        self._window("")  # an unknown policy is refused now
+        self._find("")  # an unknown policy is refused now
 
-    def fit(self, messages: Sequence[Message], reserve: int, count: Count) -> tuple[Message, ...]:
-        """As ContextWindow.fit, without summaries."""
+    def fit(self, messages: Sequence[Message], reserve: int, reader: Reader) -> tuple[Message, ...]:
+        """As ContextWindow.fit; one at a time for each conversation."""
         first = next((message for message in messages if message.role == "user"), None)
         with self._lock:
-            window = self._window(repr((messages[:1], first)))
-            return window.fit(messages, reserve, count, lambda dropped: "")
+            kept = self._find(repr((messages[:1], first)))
+        with kept.lock:
+            return kept.window.fit(messages, reserve, reader)
 
-    def _window(self, beginning: str) -> ContextWindow:
+    def _find(self, beginning: str) -> _Kept:
         key = digest_of(beginning)
-        window = self._known.pop(key, None) or ContextWindow(self._policy, self._max_tokens)
-        self._known[key] = window
+        kept = self._known.pop(key, None) or _Kept(window=ContextWindow(self._policy, self._max_tokens))
+        self._known[key] = kept
         if len(self._known) > _MAX_WINDOWS:
             self._known.popitem(last=False)
-        return window
+        return kept
 
 
 def _split(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:

@@ -9,12 +9,13 @@ from itertools import takewhile
 
 from mambino.chat.answer import Answer, Progress
 from mambino.chat.answering import Answerer
-from mambino.chat.context import SUMMARY_REQUEST, ContextPolicy, ContextWindow
+from mambino.chat.context import ContextPolicy, ContextWindow, Reader
 from mambino.chat.events import ChatEvent, ToolFinished
 from mambino.chat.messages import Message, ToolCall
 from mambino.chat.persona import Persona
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.request import AnswerRequest, OutputFormat, Thinking
+from mambino.chat.summary import summary_request
 from mambino.chat.toolbox import ToolBox
 from mambino.chat.tools import Tool
 from mambino.chat.turn import Turn
@@ -25,7 +26,6 @@ from mambino.tokenizer.tokenizer import Tokenizer
 
 MAX_TOOL_ROUNDS = 8  # answers in a row that call tools, before the model must answer without
 _NOT_RUN = "not run: the user stopped the answer"
-_SUMMARY_TOKENS = 320
 _ANSWER_RESERVE = 256  # tokens that an answer should find room for, if max_tokens does not say
 
 
@@ -247,19 +247,16 @@ class Chat:
     def _fitting(self) -> tuple[Message, ...]:
         reserve = min(self.params.max_tokens or _ANSWER_RESERVE, self.max_tokens // 4)
 
-        def count(messages: Sequence[Message]) -> int:
-            return self._answerer.count_tokens(self._request(messages, may_call=True))
-
-        return self._window.fit(self.messages, reserve, count, self._summary)
+        reader = Reader(
+            count=lambda messages: self._answerer.count_tokens(self._request(messages, may_call=True)),
+            summarise=self._summary,
+            forget=lambda messages: self._answerer.forget(self._request(messages, may_call=True)),
+        )
+        return self._window.fit(self.messages, reserve, reader)
 
     def _summary(self, messages: Sequence[Message]) -> str:
         """What messages say, in the model's words; "" if even that does not fit."""
-        has_switch = self.prompt.template.has_thinking_switch
-        request = AnswerRequest(
-            messages=(*messages, Message(role="user", content=SUMMARY_REQUEST)),
-            params=SamplingParams(temperature=0.0, max_tokens=_SUMMARY_TOKENS),
-            thinking=False if has_switch else None,
-        )
+        request = summary_request(messages, has_thinking_switch=self.prompt.template.has_thinking_switch)
         try:
             with self._answerer.answer(request) as answer:
                 for _ in answer:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from mambino.chat.absorbed import AbsorbedText
 from mambino.errors import InputError
+from mambino.generation.prefix_cache import common_length
 
 
 class Slots:
@@ -63,6 +64,13 @@ class Slots:
             self._settling.discard(id(slot))
             self._idle.append(slot)
             self._changed.notify_all()
+
+    def leave(self, text: str, beyond: int) -> None:
+        """Let idle states that agree with text for more than beyond characters be taken without a mark."""
+        with self._changed:
+            for slot in self._idle:
+                if common_length(slot.text, text) > beyond:
+                    slot.is_left = True
 
     def idle(self) -> Sequence[AbsorbedText]:
         """The states that nobody uses now."""

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
+from mambino.chat.context import ContextPolicy
 from mambino.chat.persona import check_id, find_persona, list_personas
 from mambino.chat.toolbox import ToolBox
 from mambino.cli.opening import Opened, open_all, resident_memory
@@ -66,10 +67,10 @@ class ServeOptions:
 @click.option("--tool", "tools", multiple=True, metavar="NAME", help="clock, calculator, notes or home, for the page.")
 @click.option(
     "--when-full",
-    type=click.Choice(["error", "drop"]),
+    type=click.Choice(["error", "drop", "summarise"]),
     default="error",
     show_default=True,
-    help="A conversation that is too long is refused, or loses its oldest turns.",
+    help="A conversation that is too long is refused, loses its oldest turns, or has them summed up by the model.",
 )
 @click.option("--no-page", is_flag=True, help="Only the APIs, no web page.")
 @click.option("--keep-state", is_flag=True, help="Keep what was read on disk, so that the next start need not read it.")
@@ -90,7 +91,7 @@ def command(
     allow_origins: tuple[str, ...],
     personas: tuple[str, ...],
     tools: tuple[str, ...],
-    when_full: Literal["error", "drop"],
+    when_full: ContextPolicy,
     no_page: bool,
     keep_state: bool,
     tests_itself: bool,

@@ -6,20 +6,21 @@ Knows no API's JSON. Start at Service.open.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from mambino.chat.answering import Answerer
-from mambino.chat.context import Windows
+from mambino.chat.context import ContextPolicy, Reader, Windows
 from mambino.chat.events import AnswerEvent
 from mambino.chat.messages import Message
 from mambino.chat.request import AnswerRequest, OutputFormat
+from mambino.chat.summary import summary_request
 from mambino.errors import ContextFull, MambinoError
 from mambino.generation.generate import TokenEvent
 from mambino.generation.params import SamplingParams
@@ -39,13 +40,13 @@ _log = logging.getLogger("mambino.server")
 class Limits:
     """slots answers run at once (the answerer must have as many); max_waiting requests wait in line.
 
-    when_full: whether a conversation that is too long is refused, or loses its oldest turns.
+    when_full: whether a conversation that is too long is refused, loses its oldest turns, or has them summed up first.
     """
 
     slots: int = 4
     max_waiting: int = 256
     max_body_bytes: int = 8 * 2**20
-    when_full: Literal["error", "drop"] = "error"
+    when_full: ContextPolicy = "error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +80,11 @@ class Service:
     is_draining: bool = False
     _running: dict[Running, str] = field(default_factory=dict)
     _idle: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "mambino-idle"))
+    _fitting: ThreadPoolExecutor = field(init=False)  # may wait for summaries, which are answers like any other
 
     def __post_init__(self) -> None:
         self.slots = Slots(self.limits.slots, self.limits.max_waiting)
+        self._fitting = ThreadPoolExecutor(2 * self.limits.slots, "mambino-fit")
         self.windows = Windows(self.limits.when_full, self.context)
 
     @property
@@ -109,19 +112,40 @@ class Service:
     async def fitted(self, request: AnswerRequest) -> AnswerRequest:
         """request with what of its messages the model is shown (Limits.when_full).
 
-        Raises before anything runs: TemplateError, ContextFull; InputError for no thinking switch
+        A summary is an answer of its own, and waits in line like one.
+
+        Raises     before request runs: TemplateError, ContextFull; InputError for no thinking switch; as open
         """
-        return await asyncio.to_thread(self._fitted, request)
+        loop = asyncio.get_running_loop()
 
-    def _fitted(self, request: AnswerRequest) -> AnswerRequest:
-        def count(messages: Sequence[Message]) -> int:
-            return self.answerer.count_tokens(replace(request, messages=tuple(messages)))
+        def summarise(messages: Sequence[Message]) -> str:
+            return asyncio.run_coroutine_threadsafe(self._summary(messages), loop).result()
 
-        if self.limits.when_full == "drop":
-            reserve = min(request.params.max_tokens or _ANSWER_RESERVE, self.context // 4)
-            return replace(request, messages=self.windows.fit(request.messages, reserve, count))
-        self.check_room(count(request.messages))
-        return request
+        return await loop.run_in_executor(self._fitting, self._fitted, request, summarise)
+
+    def _fitted(self, request: AnswerRequest, summarise: Callable[[Sequence[Message]], str]) -> AnswerRequest:
+        def shown(messages: Sequence[Message]) -> AnswerRequest:
+            return replace(request, messages=tuple(messages))
+
+        reader = Reader(
+            count=lambda messages: self.answerer.count_tokens(shown(messages)),
+            summarise=summarise,
+            forget=lambda messages: self.answerer.forget(shown(messages)),
+        )
+        reserve = min(request.params.max_tokens or _ANSWER_RESERVE, self.context // 4)
+        fitting = shown(self.windows.fit(request.messages, reserve, reader))
+        self.check_room(self.answerer.count_tokens(fitting))
+        return fitting
+
+    async def _summary(self, messages: Sequence[Message]) -> str:
+        has_switch = self.answerer.prompt.template.has_thinking_switch
+        request = summary_request(messages, has_thinking_switch=has_switch)
+        try:
+            self.check_room(await self.count(request))
+            (running,) = self.open([request])
+            return (await _whole(running)).ended.message.content.strip()
+        except ContextFull:
+            return ""
 
     def drain(self) -> None:
         """Take no new requests; those that run go on."""
@@ -135,7 +159,8 @@ class Service:
     def close(self) -> None:
         """End what runs, keep where conversations stand if there is a store, and end the threads."""
         self.stop_all()
-        self._idle.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._idle, self._fitting):
+            threads.shutdown(wait=False, cancel_futures=True)
         self.answerer.stop_settling()
         self.batching.close()
         self.answerer.persist()

@@ -150,6 +150,15 @@ def test_ifeval_rows_as_published_and_as_people_cut_them(tmp_path: Path) -> None
     assert not any(verdict.shares for verdict in verdicts[5:])
 
 
+def test_half_a_character_is_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lone surrogate, which JSON can hold and UTF-8 cannot."""
+    row = {"id": "simple_python_\ud83d", "function": [FUNCTION], "ground_truth": [{"f.g": {"x": [1]}}]}
+    path = write(tmp_path / "a.jsonl", row | {"response": "[f.g(x='\ud83d')]"})
+    assert exit_code(["eval", "bfcl", "--answers", str(path), "--out", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["verdicts"][0]["id"] == "simple_python_\ud83d"
+    assert (tmp_path / "out/report.html").stat().st_size > 0
+
+
 def test_an_instruction_without_a_verdict_leaves_the_prompt_open_unless_another_fails(tmp_path: Path) -> None:
     pytest.importorskip("if_verifiable")
     row = {"prompt": "p", "instruction_id_list": ["no:such", "punctuation:no_comma"], "kwargs": [{}, {}]}

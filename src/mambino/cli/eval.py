@@ -160,7 +160,7 @@ def _score(options: SuiteOptions, suites: Sequence[str], answers: Path, out: Pat
         raise click.UsageError("--answers belongs to one suite")
     result = score_answers(task_for_answers(suites[0], options, answers), answers)
     if as_json:
-        print(json.dumps(results_json(result, verdicts=True), ensure_ascii=False, default=str))
+        print(json.dumps(results_json(result, verdicts=True), default=str))
     else:
         print_results(result)
     if out is not None:
@@ -170,5 +170,5 @@ def _score(options: SuiteOptions, suites: Sequence[str], answers: Path, out: Pat
 def _finish(results: Sequence[Results], folder: Path, *, as_json: bool) -> None:
     markdown, page = write_report(folder, results)
     if as_json:
-        print(json.dumps([results_json(result, verdicts=True) for result in results], ensure_ascii=False, default=str))
+        print(json.dumps([results_json(result, verdicts=True) for result in results], default=str))
     note(f"kept in {folder}: transcripts, {markdown.name}, {page.name}")

@@ -26,7 +26,7 @@ def print_results(result: Results) -> None:
 
 def print_comparison(compared: Sequence[Compared], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([_json(row) for row in compared], ensure_ascii=False))
+        print(json.dumps([_json(row) for row in compared]))
         return
     print(f"A: {compared[0].a}\nB: {compared[0].b}\nB minus A, with 95 % intervals over the samples of both:")
     for row in compared:

@@ -29,8 +29,8 @@ def write_report(folder: Path, results: Sequence[Results]) -> tuple[Path, Path]:
     summary = json.dumps([results_json(result, verdicts=False) for result in results], indent=1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        markdown.write_text(to_markdown(results), encoding="utf-8")
-        page.write_text(to_html(results), encoding="utf-8")
+        markdown.write_text(to_markdown(results), encoding="utf-8", errors="replace")
+        page.write_text(to_html(results), encoding="utf-8", errors="replace")  # half characters
         (folder / "summary.json").write_text(summary + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"[eval] {folder}: {error.strerror}") from error

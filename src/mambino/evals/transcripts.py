@@ -59,7 +59,7 @@ class Transcripts:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._rewrite(header)
-        self._stream: TextIO = path.open("a", encoding="utf-8")
+        self._stream: TextIO = path.open("a", encoding="utf-8", errors="replace")  # half a character
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +84,7 @@ class Transcripts:
         part = self.path.with_suffix(".part")
         lines = [_line({"header": asdict(header)}), *(_line(_record_json(record)) for record in self.records.values())]
         try:
-            part.write_text("".join(lines), encoding="utf-8")
+            part.write_text("".join(lines), encoding="utf-8", errors="replace")
             part.replace(self.path)
         except OSError as error:
             raise InputError(f"[eval] {self.path}: {error.strerror}") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mambino.chat.messages import Message
+from mambino.chat.messages import Message, Role
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.template import ChatTemplate
 from mambino.formats.mapped import replacing
@@ -27,6 +27,7 @@ from recipes.bundled.stories import story
 from recipes.bundled.text import BOS, train_tokenizer, write_tokenizer
 
 TEXTS = ("stories", "books", "chats", "requests")
+_ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _NAMES = ("Anna", "Tom", "Lily", "Ben", "Mia", "Max", "Rosa", "Finn")
 _SAMPLE, _SAMPLE_ROWS = 6000, 96_000  # what the tokenizer is made from: texts of each kind, and rows at scale 1
 _HELD_OUT_SHARE = 0.02
@@ -98,7 +99,7 @@ def _books(folder: Path, rng: random.Random) -> Iterator[Text]:
 
 
 def _messages(turns: Sequence[Turn]) -> tuple[Message, ...]:
-    return tuple(Message(role=role, content=text) for role, text in turns)
+    return tuple(Message(role=_ROLES[role], content=text) for role, text in turns)
 
 
 def _sample(texts: Mapping[str, Sequence[Text]], scale: float, seed: int) -> Iterator[str]:

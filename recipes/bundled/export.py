@@ -14,11 +14,13 @@ import torch
 from mambino.compress.nested import NestedLM
 from mambino.compress.offered import GGUF_KEY, nested_text
 from mambino.compress.sub import SubConfig
-from mambino.export.gguf import export_gguf, matrices_as
+from mambino.export.gguf import export_gguf
 from mambino.formats.checkpoint import open_checkpoint, write_checkpoint_directory
 from mambino.formats.hf_config import write_hf_config
+from mambino.formats.names import rows
 from mambino.model.hybrid import HybridLM
 from mambino.model.weights import weights_of
+from mambino.quant.mixes import plan_for_mix
 from mambino.train.data import Documents, fill, pack
 from mambino.train.metrics import held_out_loss
 from mambino.train.record import RunRecord, source_commit
@@ -42,20 +44,27 @@ def export(folder: Path, prepared: Prepared, model: HybridLM, subs: Mapping[str,
 
     Mutates    out_folder
     """
-    out_folder.mkdir(parents=True, exist_ok=True)
     path = out_folder / f"{MODEL_NAME}-q8_0.gguf"
+    write_gguf(path, model, prepared.tokenizer, subs=subs)
+    record(folder, prepared, model, subs).write(out_folder / "run_record.json")
+    return path
+
+
+def write_gguf(
+    path: Path, model: HybridLM, tokenizer: Path, *, subs: Mapping[str, SubConfig] | None = None, mix: str = "q8_0"
+) -> None:
+    """model in the number formats of mix, with its tokenizer, sampling advice and the sizes it offers. Mutates path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plan = plan_for_mix(mix, {row.own: row.shape for row in rows(model.config)})
     with TemporaryDirectory() as scratch:
         directory = Path(scratch) / MODEL_NAME
         write_checkpoint_directory(
-            directory, CONFIG, weights_of(model).values(), generation_defaults=SAMPLING,
-            tokenizer_from=prepared.tokenizer,
-        )  # fmt: skip
+            directory, model.config, weights_of(model).values(), generation_defaults=SAMPLING, tokenizer_from=tokenizer
+        )
         export_gguf(
-            open_checkpoint(directory), path, type_of=matrices_as("q8_0"), name=MODEL_NAME,
-            tokenizer_directory=directory, more_metadata={GGUF_KEY: nested_text(subs)},
+            open_checkpoint(directory), path, type_of=lambda row: plan.types[row.own], name=MODEL_NAME,
+            tokenizer_directory=directory, more_metadata={GGUF_KEY: nested_text(subs)} if subs else None,
         )  # fmt: skip
-    record(folder, prepared, model, subs).write(out_folder / "run_record.json")
-    return path
 
 
 def record(folder: Path, prepared: Prepared, model: HybridLM, subs: Mapping[str, SubConfig]) -> RunRecord:

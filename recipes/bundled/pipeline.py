@@ -84,10 +84,16 @@ def rank(parent: HybridLM, folder: Path, prepared: Prepared) -> dict[str, SubCon
         }  # fmt: skip
         with replacing(place / FILE_NAME) as file:
             file.write(nested_text(subs).encode())
-    entries = read_json(place / FILE_NAME).get("subs")
+    return chosen_sizes(folder)
+
+
+def chosen_sizes(folder: Path) -> dict[str, SubConfig]:
+    """What rank chose, by name; nothing yet before it ran. Raises FormatError if its file is damaged."""
+    path = folder / _RANKED / FILE_NAME
+    entries = read_json(path).get("subs") if path.exists() else {}
     if not isinstance(entries, dict):
-        raise FormatError(f"{place / FILE_NAME}: damaged; remove it and run again")
-    return {name: read_sub(CONFIG, entry, str(place)) for name, entry in entries.items()}
+        raise FormatError(f"{path}: damaged; remove it and run again")
+    return {name: read_sub(CONFIG, entry, str(path)) for name, entry in entries.items()}
 
 
 def _best(

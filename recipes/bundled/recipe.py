@@ -51,7 +51,7 @@ class Stage:
 
 PRETRAIN = Stage(
     name="1-pretrained",
-    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=1500, decay_steps=450),
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=950, decay_steps=350),
     optim=OptimSettings(learning_rate=3e-3, weight_decay=0.05),
     assistant_rows=30_000,
     shares={"stories": 0.14, "books": 0.06, "chats": 0.25, "requests": 0.08, "assistant": 0.47},

@@ -17,7 +17,7 @@ from recipes.bundled.grammar import capital, expand
 _OWN_DEVICE = 0.3  # of the tools listed belong to one device, and are made on the spot
 _RENAMED = 0.4  # of tools have other names for themselves and their parameters than usual
 _MADE_UP = 0.25  # of names
-_POLITE: Mapping[Split, tuple[str, ...]] = {
+POLITE: Mapping[Split, tuple[str, ...]] = {
     "train": (
         *("{0}." for _ in range(4)), "please {0}.", "please {0}.", "can you {0}?", "could you {0}?", "{0}, please.",
         "{0}", "hey, {0}.", "I want you to {0}.", "can you please {0}?", "hi! Please {0}.", "now {0}.", "let us {0}.",
@@ -148,7 +148,7 @@ def _request(rng: random.Random, split: Split, form: Form, words: Mapping[str, s
     template = rng.choice(form.train if split == "train" else form.held_out)
     text = expand(template.removeprefix("!"), words, rng)
     if template.startswith("!"):
-        text = rng.choice(_POLITE[split]).format(text)
+        text = rng.choice(POLITE[split]).format(text)
     return text
 
 

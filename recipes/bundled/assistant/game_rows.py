@@ -21,7 +21,7 @@ from recipes.bundled.assistant.row import Plays, Row, Split
 SHARES = {"game2048": 0.25, "farm": 0.2, "puzzle": 0.2, "dungeon": 0.15, "runner": 0.12, "combat": 0.08}
 _FIRST_SEED = {"train": 1_000_000, "held_out": 2_000_000}  # evaluations count from 0
 _SEEDS = 1_000_000
-_MAX_STEPS = 200  # of a game, as in mambino.evals.tasks.games
+_MIN_STEPS, _MAX_STEPS = 30, 200  # of a game; the most as in mambino.evals.tasks.games
 _STATES = 16  # kept of a game
 _BLUNDERS = 0.12  # of steps are taken at random: the expert shows how to go on from there
 _STRICT = 0.15  # of games are asked for the bare action
@@ -81,7 +81,8 @@ def _played(rng: random.Random, name: str, seed: int) -> list[Row]:
     is_strict = rng.random() < _STRICT
     agent = new_agent("zeroshot", world, Player(responder=told), strict=is_strict)
     seen, rows, last = world.reset(seed), list[Row](), ""
-    while not seen.is_done and len(rows) < _MAX_STEPS:
+    steps = rng.randint(_MIN_STEPS, _MAX_STEPS)  # all games have a beginning, few models see a late end
+    while not seen.is_done and len(rows) < steps:
         best = good_actions(name, world, seen, last)
         action = rng.choice(best)
         content = action if is_strict else f"### Actions\n{action}"

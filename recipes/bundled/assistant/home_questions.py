@@ -21,7 +21,7 @@ class Asked:
     facts: tuple[tuple[str, ...], ...]
 
 
-_QUESTIONS: Mapping[str, Mapping[Split, str]] = {
+QUESTIONS: Mapping[str, Mapping[Split, str]] = {
     "light": {"train": "[Is the {room} light on|Is the light in the {room} on|Did I leave the {room} light on|Is the {room} light off]?", "held_out": "[Is the light still on in the {room}|How is the {room} light]?"},
     "level": {"train": "[How bright is the {room} light|How bright is it in the {room}|What level is the {room} light]?", "held_out": "[What is the level of the light in the {room}|How bright is the light in the {room}]?"},
     "temperature": {"train": "[How warm is it in the {room}|How warm is the {room}|What is the temperature in the {room}|How cold is the {room}]?", "held_out": "[What temperature does the {room} have|Tell me how warm the {room} is]?"},
@@ -35,9 +35,9 @@ _QUESTIONS: Mapping[str, Mapping[Split, str]] = {
 
 def ask(rng: random.Random, split: Split, home: Home) -> Asked:
     """A question that home answers."""
-    kind = rng.choice([kind for kind in _QUESTIONS if kind != "timer" or home.timers])
+    kind = rng.choice([kind for kind in QUESTIONS if kind != "timer" or home.timers])
     slots, line, answer, facts = _ANSWERS[kind](rng, home)
-    return Asked(question=expand(_QUESTIONS[kind][split], slots, rng), answer=answer, line=line, facts=facts)
+    return Asked(question=expand(QUESTIONS[kind][split], slots, rng), answer=answer, line=line, facts=facts)
 
 
 _Found = tuple[dict[str, str], str, str, tuple[tuple[str, ...], ...]]

@@ -4,9 +4,10 @@ Start at evaluate; verdict.py judges one answer.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 
 from mambino.chat.answering import Answerer
 from mambino.chat.messages import Message
@@ -96,15 +97,20 @@ def evaluate(
     answerer = Answerer(model, tokenizer, context=context, template=template)
     judged = list[Judged]()
     for number, row in enumerate(rows(count, seed=seed, split="held_out"), 1):
-        judged.append(_judged(row, ask(answerer, row)))
+        judged.append(judged_answer(row, ask(answerer, row)))
         if number % 20 == 0 or number == count:
             progress(f"{number} of {count} rows")
+    return report(judged, {name: _played(answerer, name, episodes, progress) for name in GAMES} if episodes else {})
+
+
+def report(judged: Sequence[Judged], played: Mapping[str, GameScore] = MappingProxyType({})) -> Report:
+    """Rates with 95 % bootstrap intervals over rows."""
     kinds = sorted({one.row.kind for one in judged})
     return Report(
-        rows=count,
+        rows=len(judged),
         kinds=_summaries({kind: _values(one for one in judged if one.row.kind == kind) for kind in kinds}),
         measures=_summaries(_measures(judged)),
-        games={name: _played(answerer, name, episodes, progress) for name in GAMES} if episodes else {},
+        games=played,
         faults={kind: tuple(islice(_faults(judged, kind), _SHOWN_FAULTS)) for kind in kinds},
     )
 
@@ -115,7 +121,7 @@ def ask(answerer: Answerer, row: Row) -> Message:
     return LocalResponder(answerer, name="model").respond(request).message
 
 
-def _judged(row: Row, answer: Message) -> Judged:
+def judged_answer(row: Row, answer: Message) -> Judged:
     scored = judge(row, answer)
     obedient = obeys_switch(row, answer).value == 1.0
     return Judged(row=row, answer=answer, value=scored.value, evidence=scored.evidence, is_obedient=obedient)
@@ -125,7 +131,7 @@ def _values(judged: Iterable[Judged]) -> list[Share]:
     return [Share(part=one.value) for one in judged if one.value is not None]
 
 
-def _measures(judged: list[Judged]) -> Mapping[str, list[Share]]:
+def _measures(judged: Sequence[Judged]) -> Mapping[str, list[Share]]:
     calls = [one for one in judged if isinstance(one.row.check, Calls)]
     unfit = [one for one in judged if one.row.tools and isinstance(one.row.check, NoCall | Abstain)]
     rules = [one for one in judged if isinstance(one.row.check, Follows)]

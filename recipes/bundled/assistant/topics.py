@@ -11,7 +11,7 @@ from recipes.bundled.grammar import expand
 from recipes.bundled.words import ANIMALS, NUMBERS
 
 _ANIMALS = {animal.name: animal for animal in ANIMALS}
-_TASKS: Mapping[Split, tuple[str, ...]] = {
+TASKS: Mapping[Split, tuple[str, ...]] = {
     "train": ("Tell me about {topic}.", "Write about {topic}.", "Describe {topic}.", "What is {topic}?", "Say something about {topic}.", "Write a text about {topic}.", "Talk about {topic}.", "What do you know about {topic}?"),
     "held_out": ("Write a few words about {topic}.", "I want to read about {topic}.", "Tell us what {topic} is.", "Make a little text about {topic}."),
 }  # fmt: skip
@@ -49,7 +49,7 @@ def topic(rng: random.Random, split: Split) -> Topic:
         "Many people like the {name}.", "I like the {name}.",
     ]  # fmt: skip
     rng.shuffle(sentences)
-    task = expand(rng.choice(_TASKS[split]), {"topic": expand(f"a(n) {animal.name}", {}, rng)}, rng)
+    task = expand(rng.choice(TASKS[split]), {"topic": expand(f"a(n) {animal.name}", {}, rng)}, rng)
     return Topic(
         name=animal.name,
         task=task,

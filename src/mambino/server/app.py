@@ -1,7 +1,7 @@
 """The application: all routes around one Service, behind the Guard. Start at build_app."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from mambino.server.anthropic_messages.route import count_tokens, messages
 from mambino.server.chat_completions.route import chat_completions
 from mambino.server.completions.route import completions
 from mambino.server.guard import Access, Guard
+from mambino.server.mcp_endpoint import PATHS, McpEndpoint
 from mambino.server.openapi import openapi
 from mambino.server.page_routes import Page
 from mambino.server.responses.route import delete_response, response, responses
@@ -48,16 +49,23 @@ API: tuple[RouteRow, ...] = (
 )
 
 
-def build_app(service: Service, access: Access, page: Page | None = None) -> ASGIApp:
+def build_app(
+    service: Service, access: Access, page: Page | None = None, mcp_endpoint: McpEndpoint | None = None
+) -> ASGIApp:
     """The ASGI application; its shutdown closes service. page None leaves the web page and its routes out."""
 
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncIterator[None]:
-        yield
-        service.close()
+        async with AsyncExitStack() as stack:
+            stack.callback(service.close)
+            if mcp_endpoint is not None:
+                await stack.enter_async_context(mcp_endpoint.running())
+            yield
 
     rows = API if page is None else (*API, *_page_rows(page))
     routes = [_route(service, method, path, endpoint) for method, path, endpoint in rows]
+    if mcp_endpoint is not None:
+        routes += [Route(path, mcp_endpoint) for path in PATHS]
     return Guard(Router(routes, lifespan=lifespan), access, service.metrics)
 
 

@@ -34,6 +34,7 @@ VERBS = {
     "tune": "Teach a model your notes or chats: a small adapter.",
     "sft": "Teach a model from chats, all of its weights.",
     "grpo": "Teach a model by trying tasks that can be checked.",
+    "dpo": "Teach a model to prefer one answer to another.",
     "eval": "Measure a model, or score answers.",
     "play": "Play a small game, or watch a model play.",
 }

@@ -7,7 +7,8 @@ Source: Rafailov et al. 2023, arXiv:2305.18290
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +20,11 @@ from torch.nn import functional
 from mambino.chat.messages import message_from_json
 from mambino.chat.prompt import PromptEncoder
 from mambino.chat.wire.format import tools_by_name
-from mambino.errors import InputError, MambinoError
+from mambino.errors import InputError, MambinoError, TrainingError
 from mambino.model.hybrid import HybridLM
 from mambino.posttrain.grpo import token_logprobs
 from mambino.posttrain.health import HealthLog
-from mambino.posttrain.rows import ChatRow, Fault, require_sound
+from mambino.posttrain.rows import ChatRow, Fault, require_sound, text_lines
 from mambino.posttrain.spans import sequences
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
@@ -57,15 +58,14 @@ class DpoSettings:
 def read_pairs(path: Path, prompt: PromptEncoder) -> list[Pair]:
     """Lines {"messages": [...], "chosen": {message}, "rejected": {message}, "tools": [...]}.
 
-    Raises     InputError that lists every fault by line
+    Raises     InputError that lists every fault by line, or says that the file is not UTF-8 text
     """
     pairs, faults = list[Pair](), list[Fault]()
-    for line, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if text.strip():
-            try:
-                pairs.append(_pair(line, json.loads(text), prompt))
-            except (ValueError, MambinoError) as error:
-                faults.append(Fault(line=line, problem=str(error)))
+    for line, text in text_lines(path):
+        try:
+            pairs.append(_pair(line, json.loads(text), prompt))
+        except (ValueError, MambinoError) as error:
+            faults.append(Fault(line=line, problem=str(error)))
     require_sound(path, faults, len(pairs))
     return pairs
 
@@ -127,6 +127,7 @@ def train_dpo(
     *,
     folder: Path,
     settings: DpoSettings,
+    on_step: Callable[[dict[str, float]], None] = lambda health: None,
 ) -> Progress:
     """Train to the end of the schedule, continuing from folder/latest.pt; health.jsonl: a line a step.
 
@@ -150,13 +151,35 @@ def train_dpo(
         optimizer.step(schedule.scale(progress.step))
         margin = ((chosen - ref_chosen) - (rejected - ref_rejected)).detach()
         progress = Progress(step=progress.step + 1, num_tokens=progress.num_tokens + int(counts.sum()))
-        log.add({
+        health = {
             "step": progress.step, "loss": float(preference.detach()), "imitation": float(imitation.detach()),
             "margin": float(margin.mean()), "accuracy": float((margin > 0).double().mean()), "grad_norm": grad_norm,
-        })  # fmt: skip
+        }  # fmt: skip
+        _require_finite(health)
+        log.add(health)
+        on_step(health)
         if progress.step % settings.save_every_steps == 0 or progress.step == schedule.total_steps:
             checkpoint.save(latest, model, optimizer, stream, progress)
     return progress
+
+
+def _require_finite(health: Mapping[str, float]) -> None:
+    if not (math.isfinite(health["loss"]) and math.isfinite(health["grad_norm"])):
+        raise TrainingError(
+            f"[dpo] expected a finite loss and gradient, got {health['loss']} and {health['grad_norm']}; lower the "
+            "learning rate and continue from the last saved step"
+        )
+
+
+@torch.no_grad()
+def preferred_share(model: HybridLM, reference: HybridLM, pairs: Sequence[Pair], settings: DpoSettings) -> float:
+    """Share of pairs in which model, against reference, gained more on the chosen answer than on the rejected one."""
+    gained = 0
+    for start in range(0, len(pairs), settings.pairs):
+        batch = pairs[start : start + settings.pairs]
+        chosen, rejected = (_answer_logprobs(model, batch)[0] - _answer_logprobs(reference, batch)[0]).chunk(2)
+        gained += int((chosen > rejected).sum())
+    return gained / len(pairs)
 
 
 def _answer_logprobs(model: HybridLM, batch: Sequence[Pair]) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from mambino.chat.messages import Message, ToolCall
 from mambino.chat.toolbox import ToolBox
 from mambino.errors import InputError
 from mambino.posttrain.rollout import Environment, Task, Trajectory
+from mambino.posttrain.rows import text_lines
 from mambino.scoring.budget import score_budget
 from mambino.scoring.call_syntax import Call
 from mambino.scoring.instructions import check_instructions
@@ -172,9 +173,7 @@ def gym_tasks(path: Path) -> list[Task]:
     Raises     InputError that names the first row that is not JSON, asks nothing, or is of a kind without a verifier
     """
     tasks: list[Task] = []
-    for line, text in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not text.strip():
-            continue
+    for line, text in text_lines(path):
         try:
             row = json.loads(text)
         except ValueError as error:

@@ -51,18 +51,25 @@ def read_rows(path: Path) -> Rows:
     Raises     InputError for a file that is not UTF-8 text
     """
     rows, faults = list[ChatRow](), list[Fault]()
+    for line, text in text_lines(path):
+        problems = list[str]()
+        row = _row(line, text, problems)
+        faults += [Fault(line=line, problem=problem) for problem in problems]
+        if row is not None and not problems:
+            rows.append(row)
+    return Rows(rows=tuple(rows), faults=tuple(faults))
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number, line) of every line that is not empty; a mark of byte order is no part of the first.
+
+    Raises     InputError for a file that is not UTF-8 text
+    """
     try:
         with path.open(encoding="utf-8-sig") as file:
-            for line, text in enumerate(file, 1):
-                if text.strip():
-                    problems = list[str]()
-                    row = _row(line, text, problems)
-                    faults += [Fault(line=line, problem=problem) for problem in problems]
-                    if row is not None and not problems:
-                        rows.append(row)
+            yield from ((line, text) for line, text in enumerate(file, 1) if text.strip())
     except UnicodeDecodeError as error:
         raise InputError(f"[rows] {path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    return Rows(rows=tuple(rows), faults=tuple(faults))
 
 
 def require_sound(path: Path, faults: Sequence[Fault], num_rows: int) -> None:

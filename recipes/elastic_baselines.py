@@ -39,7 +39,10 @@ _BOOTSTRAPS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """share: of the parent's parameters. steps x rows x row_size tokens train each arm."""
+    """share: of the parent's parameters. steps x rows x row_size tokens train each arm.
+
+    parent_steps: what the parent had before, of the same size; 0 where that is not known. A fifth arm gets them, too.
+    """
 
     share: float = 0.5
     steps: int = 500
@@ -47,6 +50,7 @@ class Settings:
     row_size: int = 256
     learning_rate: float = 1e-3
     held_out_batches: int = 16
+    parent_steps: int = 0
     seed: int = 0
 
 
@@ -63,7 +67,7 @@ class Arm:
 
 
 def compare(parent: HybridLM, training: Documents, held_out: Documents, settings: Settings, folder: Path) -> list[Arm]:
-    """All four arms, in order. parent is left as it is; the runs are kept in folder and go on from there.
+    """All arms, in order. parent is left as it is; the runs are kept in folder and go on from there.
 
     Raises     InputError if no size, or no depth, fits the share
     """
@@ -85,18 +89,20 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
         tokens = _train(model, loss, training, settings, folder / name)
         return _judged(name, NestedLM(model).extracted(small), judged, tokens)
 
-    def from_scratch() -> Arm:
+    def from_scratch(name: str, steps: int) -> Arm:
         model = HybridLM(sub.config, generator=torch.Generator().manual_seed(settings.seed))
-        tokens = _train(model, language_loss(), training, settings, folder / "scratch")
-        return _judged("scratch", model, judged, tokens)
+        tokens = _train(model, language_loss(), training, replace(settings, steps=steps), folder / name)
+        return _judged(name, model, judged, tokens)
 
     shuffled = random_order(config, np.random.default_rng(settings.seed))
     return [
         nested("elastic", lambda model: permute(model, order_of(config, importance)), sub),
         nested("random permutation", lambda model: permute(model, shuffled), sub),
         nested("depth only", lambda model: None, shallow),
-        from_scratch(),
-    ]
+        from_scratch("scratch", settings.steps),
+        *([from_scratch("scratch, and what the parent had", settings.steps + settings.parent_steps)]
+          if settings.parent_steps else []),
+    ]  # fmt: skip
 
 
 def _depth_only(config: HybridConfig, budget: Budget, depth_order: Sequence[int]) -> SubConfig:

@@ -25,7 +25,7 @@ from mambino.train.optim import Optimizer, OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents
 from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, ROW_SIZE, ROWS, SEED, SFT, Stage
 
-_RANKED = "2-ranked"
+RANKED = "2-ranked"
 _TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 6, 20, 12, 6
 
 
@@ -67,7 +67,7 @@ def rank(parent: HybridLM, folder: Path, prepared: Prepared) -> dict[str, SubCon
 
     Mutates    parent, whose logits stay; folder
     """
-    place, batches = folder / _RANKED, stream(ELASTIC, folder, prepared)
+    place, batches = folder / RANKED, stream(ELASTIC, folder, prepared)
     scored = [batches.batch(step) for step in range(_SCORED)]
     if not (place / FILE_NAME).exists():
         write_importance(place, measure_importance(parent, scored))
@@ -89,7 +89,7 @@ def rank(parent: HybridLM, folder: Path, prepared: Prepared) -> dict[str, SubCon
 
 def chosen_sizes(folder: Path) -> dict[str, SubConfig]:
     """What rank chose, by name; nothing yet before it ran. Raises FormatError if its file is damaged."""
-    path = folder / _RANKED / FILE_NAME
+    path = folder / RANKED / FILE_NAME
     entries = read_json(path).get("subs") if path.exists() else {}
     if not isinstance(entries, dict):
         raise FormatError(f"{path}: damaged; remove it and run again")

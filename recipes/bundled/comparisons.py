@@ -1,0 +1,107 @@
+"""Was it worth it? The bundled model's compression against simpler ways, and two ways to choose sizes, on its own rows.
+
+python -m recipes.bundled.comparisons --folder RUN after recipes.bundled; the last line is JSON. Start at main.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from mambino.compress.budget import Budget, parameters
+from mambino.compress.importance_file import read_importance
+from mambino.compress.permute import order_of, permute
+from mambino.compress.router import RouterSettings, search_with_router
+from mambino.compress.space import Candidate, candidates, default_space
+from mambino.compress.sub import SubSizes
+from mambino.compress.trials import try_candidates
+from mambino.model.hybrid import HybridLM
+from mambino.train.optim import OptimSettings
+from recipes.bundled.data import Prepared, assistant_documents, prepare
+from recipes.bundled.pipeline import RANKED, parent_of, stream
+from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, ROW_SIZE, ROWS, SEED
+from recipes.elastic_baselines import Arm, Settings, compare
+
+_OPTIM = OptimSettings(learning_rate=1e-3)
+_TRIALS, _TRIAL_STEPS, _ROUTER_STEPS, _JUDGED = 5, 30, 150, 8
+
+
+def arms(folder: Path, prepared: Prepared, steps: int) -> list[Arm]:
+    """The ways to the smallest size, on the assistant's rows, judged on rows of other names and phrasings."""
+    rows = folder / ELASTIC.name / "rows.npz"
+    training = assistant_documents(rows, prepared.prompt, ELASTIC.assistant_rows, seed=ELASTIC.seed, split="train")
+    held_out = assistant_documents(
+        folder / "comparisons" / "held_out.npz", prepared.prompt, 1000, seed=SEED + 9, split="held_out"
+    )
+    settings = Settings(
+        share=min(BUDGETS.values()), steps=steps, rows=ROWS, row_size=ROW_SIZE,
+        parent_steps=PRETRAIN.schedule.total_steps,
+    )  # fmt: skip
+    return compare(parent_of(folder), training, held_out, settings, folder / "comparisons")
+
+
+def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
+    """For every budget: KL to the parent after the same short distillation, of tried sizes and of the router's."""
+    parent, importance = parent_of(folder), read_importance(folder / RANKED)
+    permute(parent, order_of(CONFIG, importance))
+    budgets = [Budget(name=name, cost=parameters, limit=share * parameters(CONFIG)) for name, share in BUDGETS.items()]
+    batches = stream(ELASTIC, folder, prepared)
+    routed = [batches.batch(step) for step in range(_ROUTER_STEPS)]
+    tried = [batches.batch(_ROUTER_STEPS + step) for step in range(_TRIAL_STEPS)]
+    judged = [batches.batch(_ROUTER_STEPS + _TRIAL_STEPS + step) for step in range(_JUDGED)]
+    chosen = {
+        name: search_with_router(
+            _copy(parent), parent, default_space(CONFIG), budgets, routed, depth_order=importance.depth_order,
+            optim=_OPTIM, settings=RouterSettings(is_uneven=is_uneven),
+        )
+        for name, is_uneven in (("router", False), ("router, a size a layer", True))
+    }  # fmt: skip
+    found = list[dict[str, object]]()
+    for index, budget in enumerate(budgets):
+        fitting = candidates(CONFIG, default_space(CONFIG), budget, depth_order=importance.depth_order)
+        picks = torch.linspace(0, len(fitting) - 1, min(_TRIALS, len(fitting))).round().int().tolist()
+        named = {f"tried {place + 1}": fitting[pick] for place, pick in enumerate(picks)}
+        for name, subs in chosen.items():
+            named[name] = Candidate(sizes=SubSizes(), sub=subs[index], cost=budget.cost(subs[index].config))
+        for trial in try_candidates(parent, parent, list(named.values()), tried, judged, optim=_OPTIM):
+            name = next(name for name, candidate in named.items() if candidate is trial.candidate)
+            config = trial.candidate.sub.config
+            found.append({
+                "budget": budget.name, "by": name, "parameters": config.num_parameters,
+                "hidden_size": config.hidden_size, "pattern": config.pattern,
+                "before": round(trial.before, 4), "after": round(trial.after, 4),
+            })  # fmt: skip
+            print(found[-1], flush=True)
+    return found
+
+
+def _copy(model: HybridLM) -> HybridLM:
+    copy = HybridLM(model.config)
+    copy.load_state_dict(model.state_dict())
+    return copy
+
+
+def _show(made: Sequence[Arm]) -> None:
+    for arm in made:
+        print(f"{arm.name:<34} {arm.num_parameters:>10,} parameters  {arm.loss:.4f} [{arm.low:.4f}, {arm.high:.4f}]")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="recipes.bundled.comparisons", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="the run of recipes.bundled")
+    parser.add_argument("--steps", type=int, default=400, help="of every way")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.set_flush_denormal(True)
+    prepared = prepare(arguments.folder / "data", Path(), 0.0, vocab_size=CONFIG.vocab_size, seed=SEED)
+    made = arms(arguments.folder, prepared, arguments.steps)
+    _show(made)
+    print(json.dumps({"arms": [asdict(arm) for arm in made], "searches": searches(arguments.folder, prepared)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The announcement's post-training at the size of the bundled model: a warm-up on formats, then three stages of GRPO.
+"""The announcement's reinforcement learning at the size of the bundled model: three stages of GRPO on its own world.
 
 Published: the three stages and what joins in each, half of the prompts with thinking on and half off, a KL weight that
 rises from stage to stage. Not published, and ours: all numbers. Start at stages (python -m recipes.posttrain --help).
@@ -8,33 +8,43 @@ import argparse
 import copy
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
 
-from mambino.chat.gym_rows import gym_prompt
+from mambino.chat.messages import Message
 from mambino.chat.prompt import PromptEncoder
+from mambino.evals.statistics import Summary, summarize
+from mambino.evals.task import Share
 from mambino.formats.checkpoint import open_checkpoint
+from mambino.formats.mapped import replacing
 from mambino.hub.local import resolve
-from mambino.lm import LanguageModel
 from mambino.load import tokenizer_of
 from mambino.model.hybrid import HybridLM
-from mambino.model.torch_lm import TorchLM
 from mambino.model.weights import load_weights
 from mambino.posttrain.grpo import GrpoSettings, grpo
 from mambino.posttrain.health import plot_health
 from mambino.posttrain.mixture import TaskMixture
-from mambino.posttrain.policy import torch_policy
-from mambino.posttrain.rewards import gym_task
-from mambino.posttrain.rollout import Attempt, Task, collect
-from mambino.posttrain.sft import SftSettings, fine_tune, prepare
+from mambino.posttrain.policy import native_policy
+from mambino.posttrain.rollout import Attempt, Task, Trajectory, collect
+from mambino.scoring.scored import Scored, wrong
 from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
-from recipes.posttrain_tasks import TEMPLATE, task_rows
+from recipes.bundled.assistant.row import Row, Split
+from recipes.bundled.assistant.rows import rows
+from recipes.bundled.assistant.verdict import judge
 
-ENVIRONMENTS = ("instruction", "turns", "structured", "tool")
-TRAINING_SEED, HELD_OUT_SEED = 1, 2
-WARM_UP = SftSettings(learning_rate=1e-3, epochs=3, rows=8, row_size=512, stripped_share=0.5, cut_share=0.03)
+# environment: the kinds of rows that it is made of
+ENVIRONMENTS = {
+    "instruction": ("instruction",),
+    "turns": ("standing",),
+    "structured": ("structured",),
+    "tools": ("call", "calls", "status", "no_tool", "missing"),
+}
+SEED = 31
+MAX_TOKENS = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,85 +54,95 @@ class Stage:
     name: str
     shares: dict[str, float]
     steps: int
-    learning_rate: float
     settings: GrpoSettings
+    optim: OptimSettings = field(
+        default_factory=lambda: OptimSettings(learning_rate=2e-5, weight_decay=0.0, betas=(0.9, 0.999), use_muon=False)
+    )
 
 
-def stages(steps: int = 120) -> tuple[Stage, ...]:
+def stages(steps: int = 60) -> tuple[Stage, ...]:
     """Instruction following; + multi-turn and structured output; + tool use. Earlier skills stay in the batches."""
     shares: tuple[dict[str, float], ...] = (
         {"instruction": 1.0},
         {"instruction": 0.4, "turns": 0.3, "structured": 0.3},
-        {"instruction": 0.2, "turns": 0.15, "structured": 0.15, "tool": 0.5},
+        {"instruction": 0.2, "turns": 0.15, "structured": 0.15, "tools": 0.5},
     )
     names = ("1-instructions", "2-turns-and-structure", "3-tools")
     return tuple(
         Stage(
-            name=name, shares=share, steps=steps, learning_rate=2e-5,
+            name=name, shares=share, steps=steps,
             settings=GrpoSettings(
-                prompts=16, group_size=8, max_tokens=96, kl_weight=kl_weight, thinking_share=0.5, seed=index
+                prompts=8, group_size=8, max_tokens=MAX_TOKENS, kl_weight=kl_weight, thinking_share=0.5, seed=index
             ),
         )
         for index, (name, share, kl_weight) in enumerate(zip(names, shares, (0.01, 0.02, 0.04), strict=True))
     )  # fmt: skip
 
 
-def tasks_of(environment: str, count: int, *, seed: int) -> list[Task]:
-    """Named after the recipe's environment, whatever verifier judges them."""
-    made = [gym_task(f"{seed}-{index}", one.row) for index, one in enumerate(task_rows(environment, count, seed=seed))]
+class OneAnswer:
+    """An environment of a single answer: right by the row's judge, and with thinking as it was asked for."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    def reply(self, answer: Message) -> Sequence[Message]:
+        return ()
+
+    def score(self, trajectory: Trajectory) -> Scored:
+        (answer,) = trajectory.answers
+        if bool(answer.reasoning) != bool(trajectory.attempt.is_thinking):
+            return wrong("did not obey the thinking switch")
+        return judge(self._row, answer)
+
+
+def tasks_of(environment: str, count: int, *, split: Split) -> list[Task]:
+    """Rows whose last answer is the policy's to give. Deterministic; held-out rows have other names and phrasings."""
+    drawn = rows(100 * count, seed=SEED, split=split)
+    found = islice((row for row in drawn if row.kind in ENVIRONMENTS[environment]), count)
     return [
-        Task(id=task.id, environment=environment, messages=task.messages, begin=task.begin, tools=task.tools)
-        for task in made
-    ]
+        Task(id=f"{split}-{index}", environment=environment, messages=row.messages[:-1], tools=tuple(row.tools),
+             begin=partial(OneAnswer, row))
+        for index, row in enumerate(found)
+    ]  # fmt: skip
 
 
-def write_warm_up(path: Path, count: int) -> None:
-    """Expert answers to count tasks of each environment, as chats to learn from. Mutates path."""
-    rows = []
-    for environment in ENVIRONMENTS:
-        for index, one in enumerate(task_rows(environment, count, seed=TRAINING_SEED)):
-            asked = gym_prompt(str(index), one.row)
-            messages = [message.to_json() for message in (*asked.messages, one.answer)]
-            rows.append(json.dumps({"messages": messages, "tools": list(asked.tools)}))
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
-
-
-def held_out_rewards(model: LanguageModel, prompt: PromptEncoder, count: int) -> dict[str, float]:
-    """Mean reward by environment on tasks that no stage sees, half of them with thinking."""
-    tasks = [task for name in ENVIRONMENTS for task in tasks_of(name, count, seed=HELD_OUT_SEED)]
+def held_out_rewards(model: HybridLM, prompt: PromptEncoder, count: int) -> dict[str, Summary]:
+    """Reward by environment with its interval, on rows that no stage sees, half of them with thinking."""
+    tasks = [task for name in ENVIRONMENTS for task in tasks_of(name, count, split="held_out")]
     attempts = [Attempt(task=task, is_thinking=index % 2 == 0, seed=(9, index)) for index, task in enumerate(tasks)]
-    made = collect(model, prompt, attempts, max_tokens=96)
-    means = {}
+    made = collect(native_policy()(model), prompt, attempts, max_tokens=MAX_TOKENS)
+    found = {}
     for name in ENVIRONMENTS:
         values = [one.reward.value for one in made if one.attempt.task.environment == name]
-        known = [value for value in values if value is not None]
-        means[name] = sum(known) / max(1, len(known))
-    return means
+        summary = summarize([Share(part=value) for value in values if value is not None])
+        assert summary is not None, "the judge has a verdict on every row"
+        found[name] = summary
+    return found
 
 
 def run(
     folder: Path, chosen: Sequence[Stage], *, model_name: str, tasks: int, held_out: int
 ) -> list[dict[str, object]]:
-    """Warm up, then every stage from the end of the one before; continues in folder. Held-out rewards after each.
+    """Every stage from the end of the one before; continues in folder. Held-out rewards at the start and after each.
 
     Mutates    folder: a run folder a stage, results.json
     """
-    checkpoint = open_checkpoint(resolve(model_name))
-    prompt = PromptEncoder(tokenizer_of(checkpoint), TEMPLATE)
-    model = HybridLM(checkpoint.config, device="meta")
-    load_weights(model, checkpoint.tensors("hf"), device="cpu")
+    opened = open_checkpoint(resolve(model_name))
+    prompt = PromptEncoder(tokenizer_of(opened))
+    model = HybridLM(opened.config, device="meta")
+    load_weights(model, opened.tensors("hf"), device="cpu")
     folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, object]] = []
 
     def look(name: str) -> None:
-        results.append({"after": name, **held_out_rewards(TorchLM(model), prompt, held_out)})
-        print(json.dumps(results[-1]), flush=True)
-        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        found = held_out_rewards(model, prompt, held_out)
+        results.append({"after": name, **{key: asdict(summary) for key, summary in found.items()}})
+        shown = {key: f"{summary.value:.3f} ({summary.low:.3f}-{summary.high:.3f})" for key, summary in found.items()}
+        print(name, json.dumps(shown), flush=True)
+        with replacing(folder / "results.json") as file:
+            file.write(json.dumps(results, indent=1).encode() + b"\n")
 
     look("start")
-    write_warm_up(folder / "warm_up.jsonl", tasks)
-    fine_tune(model, prepare(folder / "warm_up.jsonl", prompt, WARM_UP), WARM_UP, folder=folder / "0-warm-up")
-    look("0-warm-up")
     for stage in chosen:
         _run_stage(model, stage, prompt, folder / stage.name, tasks)
         look(stage.name)
@@ -130,20 +150,22 @@ def run(
 
 
 def _run_stage(model: HybridLM, stage: Stage, prompt: PromptEncoder, folder: Path, tasks: int) -> None:
+    """Mutates model; folder."""
     reference = copy.deepcopy(model).requires_grad_(False)
-    optim = OptimSettings(learning_rate=stage.learning_rate, weight_decay=0.0, betas=(0.9, 0.999), use_muon=False)
-    drawn = [task for name in stage.shares for task in tasks_of(name, tasks, seed=TRAINING_SEED)]
+    drawn = [task for name in stage.shares for task in tasks_of(name, tasks, split="train")]
     grpo(
         model,
-        Optimizer.for_model(model, optim),
-        WarmupStableDecay(warmup_steps=min(10, stage.steps), stable_steps=max(0, stage.steps - 10), decay_steps=0),
+        Optimizer.for_model(model, stage.optim),
+        WarmupStableDecay(warmup_steps=min(5, stage.steps), stable_steps=max(0, stage.steps - 5), decay_steps=0),
         TaskMixture(drawn, stage.shares, total_steps=stage.steps, seed=stage.settings.seed),
         prompt,
-        torch_policy,
+        native_policy(),
         folder=folder,
         settings=stage.settings,
         reference=reference,
-        on_step=lambda health: print(f"{stage.name} step {health['step']}: reward {health['reward']}", flush=True),
+        on_step=lambda health: print(
+            f"{stage.name} step {health['step']}: reward {health['reward']} in {health['seconds']} s", flush=True
+        ),
     )
     plot_health(folder / "health.jsonl", folder / "health.png")
 
@@ -152,9 +174,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="recipes.posttrain", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the runs live; they continue from there")
     parser.add_argument("--model", default="bundled")
-    parser.add_argument("--steps", type=int, default=120, help="of each stage")
+    parser.add_argument("--steps", type=int, default=60, help="of each stage")
     parser.add_argument("--tasks", type=int, default=400, help="to train on, of each environment")
-    parser.add_argument("--held-out", type=int, default=50, help="to look at after each stage, of each environment")
+    parser.add_argument("--held-out", type=int, default=100, help="to look at after each stage, of each environment")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -14,6 +14,7 @@ from recipes.bundled import smalltalk
 from recipes.bundled.assistant.asking import Offered, Values, joined, value, wish
 from recipes.bundled.assistant.home_questions import ask
 from recipes.bundled.assistant.lexicon import listed
+from recipes.bundled.assistant.personas import system_text
 from recipes.bundled.assistant.row import Abstain, Calls, Check, NoCall, Row, Says, Split
 from recipes.bundled.assistant.tool_kinds import CANCEL_TIMER, LIGHT, LOCK, START_TIMER, THERMOSTAT, ToolKind
 from recipes.bundled.assistant.tool_rows import THINKS, calling
@@ -71,7 +72,9 @@ def missing(rng: random.Random, split: Split) -> Row:
 def _row(rng: random.Random, split: Split, kind: str, last: Callable[[_Talk, bool], None]) -> Row:
     home = _home(rng, split)
     knows = rng.random() < 0.5
-    system = rng.choice(("You are mambino, the assistant of a home.", "You help at home.", "", ""))
+    system = rng.choice(
+        (system_text("keeper"), "You are mambino, the assistant of a home.", "You help at home.", "", "")
+    )
     if knows:
         system = f"{system} Rooms: {', '.join(home.lights)}. Doors: {', '.join(home.locked)}.".strip()
     messages = [Message(role="system", content=system)] if system else []

@@ -3,15 +3,15 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from recipes.bundled.assistant import chat_rows, fact_rows, home_rows, instruction_rows, tool_rows
+from recipes.bundled.assistant import chat_rows, desk_rows, fact_rows, home_rows, instruction_rows, tool_rows
 from recipes.bundled.assistant.game_rows import Games
 from recipes.bundled.assistant.row import Row as Row
 from recipes.bundled.assistant.row import Split
 
 SHARES: Mapping[str, float] = {
-    "call": 0.12, "calls": 0.05, "result": 0.05, "no_tool": 0.05, "home": 0.04, "status": 0.04, "missing": 0.05,
-    "persona": 0.08, "grounded": 0.10, "instruction": 0.09, "standing": 0.03, "structured": 0.03, "game": 0.12,
-    "chat": 0.15,
+    "call": 0.11, "calls": 0.05, "result": 0.04, "no_tool": 0.05, "desk": 0.03, "home": 0.04, "status": 0.03,
+    "missing": 0.05, "persona": 0.08, "grounded": 0.10, "instruction": 0.09, "standing": 0.03, "structured": 0.03,
+    "game": 0.12, "chat": 0.15,
 }  # fmt: skip
 _Maker = Callable[[random.Random, Split], Row]
 
@@ -24,7 +24,7 @@ def rows(count: int, *, seed: int, split: Split) -> Iterator[Row]:
     rng = random.Random(f"{split} {seed}")
     makers: Mapping[str, _Maker] = {
         "call": tool_rows.call, "calls": tool_rows.calls, "result": tool_rows.result, "no_tool": tool_rows.no_tool,
-        "home": home_rows.act, "status": home_rows.status, "missing": home_rows.missing,
+        "desk": desk_rows.desk, "home": home_rows.act, "status": home_rows.status, "missing": home_rows.missing,
         "persona": fact_rows.persona, "grounded": fact_rows.grounded,
         "instruction": instruction_rows.instruction, "standing": instruction_rows.standing,
         "structured": instruction_rows.structured, "game": Games().row, "chat": chat_rows.chat,

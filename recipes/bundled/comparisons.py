@@ -1,4 +1,6 @@
-"""Was it worth it? The bundled model's compression against simpler ways, and two ways to choose sizes, on its own rows.
+"""Was it worth it? The bundled model's compression against simpler ways, on its own rows.
+
+Four other ways to the same size, two ways to choose sizes, rounding with and without distillation on the grid.
 
 python -m recipes.bundled.comparisons --folder RUN after recipes.bundled; the last line is JSON. Start at main.
 """
@@ -12,17 +14,22 @@ from pathlib import Path
 import torch
 
 from mambino.compress.budget import Budget, parameters
+from mambino.compress.elastic import distance
 from mambino.compress.importance_file import read_importance
+from mambino.compress.nested import NestedLM
 from mambino.compress.permute import order_of, permute
+from mambino.compress.qad import on_grid
 from mambino.compress.router import RouterSettings, search_with_router
 from mambino.compress.space import Candidate, candidates, default_space
-from mambino.compress.sub import SubSizes
+from mambino.compress.sub import SubConfig, SubSizes
 from mambino.compress.trials import try_candidates
+from mambino.formats.names import rows
 from mambino.model.hybrid import HybridLM
+from mambino.quant.mixes import plan_for_mix
 from mambino.train.optim import OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents, prepare
-from recipes.bundled.pipeline import RANKED, parent_of, stream
-from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, ROW_SIZE, ROWS, SEED
+from recipes.bundled.pipeline import RANKED, harden, model_after, stream
+from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT
 from recipes.elastic_baselines import Arm, Settings, compare
 
 _OPTIM = OptimSettings(learning_rate=1e-3)
@@ -40,12 +47,12 @@ def arms(folder: Path, prepared: Prepared, steps: int) -> list[Arm]:
         share=min(BUDGETS.values()), steps=steps, rows=ROWS, row_size=ROW_SIZE,
         parent_steps=PRETRAIN.schedule.total_steps,
     )  # fmt: skip
-    return compare(parent_of(folder), training, held_out, settings, folder / "comparisons")
+    return compare(model_after(PRETRAIN, folder), training, held_out, settings, folder / "comparisons")
 
 
 def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
     """For every budget: KL to the parent after the same short distillation, of tried sizes and of the router's."""
-    parent, importance = parent_of(folder), read_importance(folder / RANKED)
+    parent, importance = model_after(PRETRAIN, folder), read_importance(folder / RANKED)
     permute(parent, order_of(CONFIG, importance))
     budgets = [Budget(name=name, cost=parameters, limit=share * parameters(CONFIG)) for name, share in BUDGETS.items()]
     batches = stream(ELASTIC, folder, prepared)
@@ -78,6 +85,26 @@ def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
     return found
 
 
+def rounding(folder: Path, prepared: Prepared) -> dict[str, float]:
+    """KL to the finished model on new rows: rounded to QAD_MIX as it is, and after distillation on that grid."""
+    harden(folder, prepared)
+    teacher, whole = model_after(SFT, folder), SubConfig.whole(CONFIG)
+    plan = plan_for_mix(QAD_MIX, {row.own: row.shape for row in rows(CONFIG)})
+    batches = stream(ELASTIC, folder, prepared)
+    judged = [batches.batch(step) for step in range(_JUDGED)]
+    found = {}
+    for name, stage in (("rounded", SFT), ("distilled on the grid", QAD)):
+        model = model_after(stage, folder)
+        rounded = {
+            own: on_grid(value, plan.types[own]) if plan.types[own].name != "F32" else value
+            for own, value in model.state_dict().items()
+        }
+        model.load_state_dict(rounded)
+        found[name] = distance(NestedLM(model), whole, teacher, judged)
+        print(f"{QAD_MIX}, {name}: KL {found[name]:.5f}", flush=True)
+    return found
+
+
 def _copy(model: HybridLM) -> HybridLM:
     copy = HybridLM(model.config)
     copy.load_state_dict(model.state_dict())
@@ -100,7 +127,12 @@ def main() -> None:
     prepared = prepare(arguments.folder / "data", Path(), 0.0, vocab_size=CONFIG.vocab_size, seed=SEED)
     made = arms(arguments.folder, prepared, arguments.steps)
     _show(made)
-    print(json.dumps({"arms": [asdict(arm) for arm in made], "searches": searches(arguments.folder, prepared)}))
+    found = {
+        "arms": [asdict(arm) for arm in made],
+        "rounding": rounding(arguments.folder, prepared),
+        "searches": searches(arguments.folder, prepared),
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -11,19 +11,22 @@ from mambino.compress.importance import measure_importance
 from mambino.compress.importance_file import plot_importance, read_importance, write_importance
 from mambino.compress.offered import FILE_NAME, nested_text
 from mambino.compress.permute import order_of, permute
+from mambino.compress.qad import quantised_distillation_loss
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig, read_sub
 from mambino.compress.trials import try_candidates
 from mambino.errors import FormatError
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
+from mambino.formats.names import rows
 from mambino.model.hybrid import HybridLM
+from mambino.quant.mixes import plan_for_mix
 from mambino.train import checkpoint
 from mambino.train.data import Batch, MixedBatches
 from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
 from mambino.train.optim import Optimizer, OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents
-from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, ROW_SIZE, ROWS, SEED, SFT, Stage
+from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT, Stage
 
 RANKED = "2-ranked"
 _TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 6, 20, 12, 6
@@ -108,10 +111,18 @@ def _best(
     return trials[0].candidate.sub
 
 
-def parent_of(folder: Path) -> HybridLM:
-    """The pretrained parent as the first stage left it, before its parts were sorted."""
+def harden(folder: Path, prepared: Prepared) -> None:
+    """Distil the finished model on the grid of QAD_MIX. Mutates folder."""
+    model = model_after(SFT, folder)
+    plan = plan_for_mix(QAD_MIX, {row.own: row.shape for row in rows(CONFIG)})
+    teacher = _copy(model).eval().requires_grad_(False)
+    run_stage(model, QAD, quantised_distillation_loss(teacher, CONFIG, plan), folder, prepared)
+
+
+def model_after(stage: Stage, folder: Path) -> HybridLM:
+    """As the stage left it; before PRETRAIN's parts were sorted."""
     model = HybridLM(CONFIG)
-    checkpoint.load_weights(folder / PRETRAIN.name / "latest.pt", model)
+    checkpoint.load_weights(folder / stage.name / "latest.pt", model)
     return model
 
 

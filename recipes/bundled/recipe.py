@@ -1,4 +1,4 @@
-"""The bundled model: what it is, and every number of the four stages that make it.
+"""The bundled model: what it is, and every number of the stages that make it.
 
 A parent is pretrained, its parts are ranked and sorted, it is distilled at three sizes at once, and taught to be an
 assistant at all of them. Start at PRETRAIN; pipeline.py runs the stages.
@@ -74,3 +74,13 @@ SFT = Stage(
     shares={"stories": 0.02, "books": 0.0, "chats": 0.14, "requests": 0.04, "assistant": 0.80},
     seed=SEED + 2,
 )
+# Not part of the bundled file: the same model, made to bear rounding to 4 bits.
+QAD = Stage(
+    name="5-qad",
+    schedule=Cosine(warmup_steps=10, decay_steps=140, floor=0.02),
+    optim=OptimSettings(learning_rate=1e-4, weight_decay=0.0, use_muon=False),
+    assistant_rows=6_000,
+    shares=SFT.shares,
+    seed=SEED + 3,
+)
+QAD_MIX = "q4_0"

@@ -11,10 +11,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
@@ -22,17 +24,21 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.errors import InputError, TrainingError
 from mambino.lm import LanguageModel
 from mambino.model.hybrid import HybridLM
+from mambino.posttrain.collecting import Collect, divided
 from mambino.posttrain.health import HealthLog, mismatch_health, rollout_health
 from mambino.posttrain.mixture import TaskMixture
 from mambino.posttrain.rollout import Attempt, Task, Trajectory, collect
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
 from mambino.train.optim import Optimizer, Schedule
+from mambino.train.ranks import Ranks
 
 # Letters: B trajectories, T tokens (position t predicts token t + 1), V vocabulary.
 
+_ALONE = Ranks()
 _LOGIT_TOKENS = 1024  # whose logits exist at a time
 Policy = Callable[[HybridLM], LanguageModel]  # the model that samples, with the weights that the trainer has now
+Rollouts = Callable[[HybridLM], Collect]  # who tries tasks with those weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +90,15 @@ def grpo(
     folder: Path,
     settings: GrpoSettings,
     reference: HybridLM | None = None,
+    rollouts: Rollouts | None = None,
+    ranks: Ranks = _ALONE,
     on_step: Callable[[dict[str, object]], None] = lambda health: None,
 ) -> Progress:
     """Train to the end of the schedule, continuing from folder/latest.pt if there is one; health.jsonl: a line a step.
 
+    rollouts   who tries the tasks (Ray workers, for instance); None: this process, with policy
+    ranks      the processes of torchrun: each tries its part of the tasks and has its part of the gradient, all hold
+               the whole model and make the same step; the first writes
     Mutates    model, optimizer, mixture; folder
     Raises     TrainingError when a loss is not finite; InputError for a KL weight without a reference
     """
@@ -97,25 +108,35 @@ def grpo(
     folder.mkdir(parents=True, exist_ok=True)
     progress = checkpoint.load(latest, model, optimizer, mixture) if latest.exists() else Progress()
     log = HealthLog(folder / "health.jsonl")
-    log.forget_after(progress.step)
+    ranks.total(0.0)  # all have read before the first writes
+    if ranks.is_first:
+        log.forget_after(progress.step)
     while progress.step < schedule.total_steps:
         step, started = progress.step, time.perf_counter()
-        groups, counts = collect_groups(policy(model), mixture, prompt, step, settings)
+        collect_now = rollouts(model) if rollouts else _local(policy(model), prompt, settings)
+        groups, counts = collect_groups(divided(collect_now, ranks), mixture, step, settings)
         health: dict[str, object] = {"step": step + 1, **counts}
         if groups:
-            health |= _update(model, optimizer, schedule.scale(step), groups, reference, settings)
+            health |= _update(model, optimizer, schedule.scale(step), groups, reference, settings, ranks)
         health |= {"kl_weight": settings.kl_weight, "seconds": round(time.perf_counter() - started, 2)}
         sampled = sum(one.num_sampled for group in groups for one in group)
         progress = Progress(step=step + 1, num_tokens=progress.num_tokens + sampled)
-        log.add(health)
-        on_step(health)
+        if ranks.is_first:
+            log.add(health)
+            on_step(health)
         if progress.step % settings.save_every_steps == 0 or progress.step == schedule.total_steps:
-            checkpoint.save(latest, model, optimizer, mixture, progress)
+            if ranks.is_first:
+                checkpoint.save(latest, model, optimizer, mixture, progress)
+            ranks.total(0.0)  # nobody goes on before it is there
     return progress
 
 
+def _local(model: LanguageModel, prompt: PromptEncoder, settings: GrpoSettings) -> Collect:
+    return partial(collect, model, prompt, max_tokens=settings.max_tokens, slots=settings.slots)
+
+
 def collect_groups(
-    model: LanguageModel, mixture: TaskMixture, prompt: PromptEncoder, step: int, settings: GrpoSettings
+    collect_now: Collect, mixture: TaskMixture, step: int, settings: GrpoSettings
 ) -> tuple[list[list[Trajectory]], dict[str, object]]:
     """Groups whose rewards differ, and the health of all that was tried. Mutates mixture (pass rates)."""
     groups: list[list[Trajectory]] = []
@@ -123,10 +144,7 @@ def collect_groups(
     without = 0
     for attempt in range(settings.tries + 1):
         tasks = mixture.draw(step, settings.prompts - len(groups), attempt=attempt)
-        trajectories = collect(
-            model, prompt, _attempts(tasks, step, attempt, settings), max_tokens=settings.max_tokens,
-            slots=settings.slots,
-        )  # fmt: skip
+        trajectories = collect_now(_attempts(tasks, step, attempt, settings))
         for index, task in enumerate(tasks):
             group = trajectories[index * settings.group_size : (index + 1) * settings.group_size]
             rewards = [one.reward.value for one in group if one.reward.value is not None]
@@ -272,20 +290,22 @@ def token_logprobs(model: HybridLM, tokens_BT: Tensor) -> tuple[Tensor, Tensor]:
 
 def _update(
     model: HybridLM, optimizer: Optimizer, scale: float, groups: Sequence[Sequence[Trajectory]],
-    reference: HybridLM | None, settings: GrpoSettings,
+    reference: HybridLM | None, settings: GrpoSettings, ranks: Ranks,
 ) -> dict[str, object]:  # fmt: skip
     """settings.updates optimiser steps on one batch; its health. Mutates model and optimizer."""
-    rows = _rows(groups, settings, model.device)
-    num_tokens = int(sum(int(row.mask_BT.sum()) for row in rows))
+    everything = _rows(groups, settings, model.device)
+    num_tokens = int(sum(int(row.mask_BT.sum()) for row in everything))
+    rows = everything[ranks.rank :: ranks.size]
     if num_tokens == 0:
         return {"trained_tokens": 0}
     with torch.no_grad():
         old = [token_logprobs(model, row.tokens_BT) for row in rows]
         wanted = reference if settings.kl_weight else None
         references = [None if wanted is None else token_logprobs(wanted, row.tokens_BT)[0] for row in rows]
-    apart = torch.cat([(logp - row.sampler_BT)[row.mask_BT] for row, (logp, _) in zip(rows, old, strict=True)])
-    health = mismatch_health(apart.double(), settings.importance_cap)
-    health["entropy"] = sum(float(one[row.mask_BT].sum()) for row, (_, one) in zip(rows, old, strict=True)) / num_tokens
+    apart = [(logp - row.sampler_BT)[row.mask_BT].double() for row, (logp, _) in zip(rows, old, strict=True)]
+    health = mismatch_health(torch.cat(_of_all(apart, ranks)), settings.importance_cap)
+    entropy = sum(float(one[row.mask_BT].sum()) for row, (_, one) in zip(rows, old, strict=True))
+    health["entropy"] = ranks.total(entropy) / num_tokens
     clipped = kl = loss = grad_norm = 0.0
     for _ in range(settings.updates):
         clipped = kl = loss = 0.0
@@ -296,6 +316,8 @@ def _update(
             )
             part.loss.backward()  # type: ignore[no-untyped-call]
             loss, clipped, kl = loss + float(part.loss.detach()), clipped + part.clipped, kl + part.kl
+        loss, clipped, kl = (ranks.total(value) for value in (loss, clipped, kl))
+        _sum_gradients(model, ranks)
         grad_norm = float(nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm))
         if not (math.isfinite(loss) and math.isfinite(grad_norm)):
             optimizer.clear()
@@ -308,3 +330,24 @@ def _update(
         "loss": loss, "grad_norm": grad_norm, "clip_share": clipped / num_tokens, "kl": kl / num_tokens,
         "trained_tokens": num_tokens, "learning_rate_scale": scale,
     }  # fmt: skip
+
+
+def _of_all(values: list[Tensor], ranks: Ranks) -> list[Tensor]:
+    """Everybody's, on the CPU."""
+    own = [value.cpu() for value in values]
+    if ranks.size == 1:
+        return own
+    parts: list[list[Tensor]] = [[] for _ in range(ranks.size)]
+    torch.distributed.all_gather_object(parts, own)
+    return [value for part in parts for value in part]
+
+
+def _sum_gradients(model: HybridLM, ranks: Ranks) -> None:
+    """Over all processes: each had its rows, of a loss that is divided by everybody's tokens. Mutates model."""
+    if ranks.size == 1:
+        return
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            torch.distributed.all_reduce(parameter.grad)

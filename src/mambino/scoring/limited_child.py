@@ -85,4 +85,5 @@ VERIFIERS: Mapping[str, Callable[..., object]] = {
     "instruction": lambda **arguments: judge_instruction(**arguments).to_json(),
     "structured": _structured,
     "file": _file,
+    "load": lambda path: callable(_verify_of(path)),
 }

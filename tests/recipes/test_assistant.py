@@ -12,6 +12,7 @@ import pytest
 from recipes.bundled.assistant.asking import POLITE
 from recipes.bundled.assistant.desk_rows import PHRASINGS
 from recipes.bundled.assistant.home_questions import QUESTIONS
+from recipes.bundled.assistant.home_rows import ALL_LIGHTS
 from recipes.bundled.assistant.lexicon import LEXICONS, made_up
 from recipes.bundled.assistant.relations import NAME, RELATIONS, TRAITS
 from recipes.bundled.assistant.row import Calls, Row
@@ -149,7 +150,7 @@ def test_nothing_held_out_is_trained() -> None:
         assert not _choices(relation.train) & _choices(relation.held_out)
     for question in QUESTIONS.values():
         assert not _choices(question["train"]) & _choices(question["held_out"])
-    for phrasings in PHRASINGS:
+    for phrasings in (*PHRASINGS, ALL_LIGHTS):
         assert not set(phrasings["train"]) & set(phrasings["held_out"])
     assert not set(POLITE["train"]) & set(POLITE["held_out"])
     assert not set(TASKS["train"]) & set(TASKS["held_out"])
@@ -170,11 +171,11 @@ def test_calls_name_only_what_the_prompt_holds(drawn: dict[str, list[Row]]) -> N
     for row in (*drawn["train"], *drawn["held_out"]):
         if not isinstance(row.check, Calls):
             continue
-        prompt = " ".join(message.content for message in row.messages[:-1]).lower()
+        prompt = " ".join(message.content for message in row.messages[:-1])
         for call in row.check.calls:
-            words = [word for value in call.arguments.values() for word in re.findall(r"\w+", str(value).lower())]
+            words = [word for value in call.arguments.values() for word in re.findall(r"\w+", str(value))]
             copied = [
-                word for word in words if word not in ("true", "false", "0", "100")
+                word for word in words if word not in ("True", "False", "0", "100")
             ]  # said by "lock", "off", "on"
             assert all(word in prompt for word in copied), (call, prompt)
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mambino.chat.messages import ToolCall
+from recipes.bundled.assistant.device_kinds import device_kind
 from recipes.bundled.assistant.lexicon import LEXICONS, listed, made_up
 from recipes.bundled.assistant.row import Split
-from recipes.bundled.assistant.tool_kinds import TOOL_KINDS, Form, Param, Slot, ToolKind
+from recipes.bundled.assistant.tool_kinds import TOOL_KINDS, Form, Slot, ToolKind
 from recipes.bundled.grammar import capital, expand
 
 _OWN_DEVICE = 0.3  # of the tools listed belong to one device, and are made on the spot
+_SHARED_DEVICE = 0.5  # of these belong to one and the same
 _RENAMED = 0.4  # of tools have other names for themselves and their parameters than usual
+_SLOPPY = 0.12  # of requests begin with a small letter, or end without a stop
 _MADE_UP = 0.25  # of names
 POLITE: Mapping[Split, tuple[str, ...]] = {
     "train": (
@@ -75,10 +78,13 @@ def offer(rng: random.Random, split: Split, count: int, *, first: Sequence[ToolK
     kinds = list(first)
     kinds += rng.sample([kind for kind in TOOL_KINDS if kind not in kinds], max(0, count - len(kinds)))
     offered = list[Offered]()
+    shared = str(value(rng, split, "device"))  # several tools of one device must be told apart by what they do
     for index, kind in enumerate(kinds):
-        is_own = index >= len(first) and rng.random() < _OWN_DEVICE
-        chosen = _one(rng, split, _of_device(rng, split) if is_own else kind)
-        if chosen.name not in {other.name for other in offered}:
+        if index >= len(first) and rng.random() < _OWN_DEVICE:
+            device = shared if rng.random() < _SHARED_DEVICE else str(value(rng, split, "device"))
+            kind = device_kind(rng, split, device)
+        chosen = _one(rng, split, kind)
+        if all(chosen.name != other.name and kind.about != other.kind.about for other in offered):
             offered.append(chosen)
     return offered
 
@@ -129,14 +135,20 @@ def deed(about: str) -> str:
 
 def joined(rng: random.Random, wanted: Sequence[Wish]) -> str:
     """Wishes as one request."""
-    text = capital(wanted[0].text)
+    text = _opening(rng, wanted[0])
     for one in wanted[1:]:
         stop = "" if text[-1] in ".?!" else "."
         if one.text[0].islower() and rng.random() < 0.6:
             text += stop + rng.choice(_JOINS) + one.text
         else:
-            text += f"{stop} {capital(one.text)}"
-    return text
+            text += f"{stop} {_opening(rng, one)}"
+    return text.rstrip(".") if rng.random() < _SLOPPY else text
+
+
+def _opening(rng: random.Random, one: Wish) -> str:
+    """With a capital, mostly; never on a name that the call must spell as it is."""
+    begins_with_value = any(str(value).startswith(one.text.split()[0]) for value in one.call.arguments.values())
+    return one.text if begins_with_value or rng.random() < _SLOPPY else capital(one.text)
 
 
 def spelled(filled: object) -> str:
@@ -161,41 +173,3 @@ def _one(rng: random.Random, split: Split, kind: ToolKind) -> Offered:
         free = [key for key in param.names if key not in keys.values()]
         keys[param.slot] = made_up(rng, split) if rng.random() < _MADE_UP else rng.choice(free)
     return Offered(kind=kind, name=name, keys=keys)
-
-
-def _of_device(rng: random.Random, split: Split) -> ToolKind:
-    """A tool of one device, such as set_fan(speed), start_oven(), move_lamp(room)."""
-    device, setting = str(value(rng, split, "device")), rng.choice(LEXICONS[split].settings)
-    spelling = device.replace(" ", "_")
-    which = rng.randrange(4)
-    if which == 0:
-        form = Form(
-            train=(f"!set the {setting} of the {device} to {{level}}", f"!turn the {device} {setting} to {{level}}",
-                   f"{device} {setting} {{level}}"),
-            held_out=(f"!put the {setting} of the {device} at {{level}}",
-                      f"The {device} {setting} should be {{level}}."),
-            done=f"The {setting} of the {device} is {{level}}.",
-            said=f"The {setting} of the {device} is at {{level}}.",
-        )  # fmt: skip
-        param = Param(names=(setting, "value", "number", "to"), type="integer", slot="level")
-        names = (f"set_{spelling}", f"{spelling}_{setting}", f"change_{spelling}")
-        return ToolKind(names=names, about=f"Set the {setting} of the {device}.", params=(param,), forms=(form,))
-    if which == 1:
-        form = Form(
-            train=(f"!bring the {device} to the {{room}}", f"!move the {device} to the {{room}}",
-                   f"I want the {device} in the {{room}}."),
-            held_out=(f"!take the {device} to the {{room}}", f"The {device} should be in the {{room}}."),
-            done=f"The {device} is in the {{room}}.", said=f"The {device} is in the {{room}} now.",
-        )  # fmt: skip
-        param = Param(names=("room", "place", "where", "to"), type="string", slot="room")
-        names = (f"move_{spelling}", f"bring_{spelling}", f"{spelling}_to")
-        return ToolKind(names=names, about=f"Bring the {device} to a room.", params=(param,), forms=(form,))
-    verb, done = rng.choice((("start", "on"), ("stop", "off"), ("clean", "clean"), ("check", "fine"), ("reset", "new")))
-    form = Form(
-        train=(f"!{verb} the {device}", f"I want to {verb} the {device}."),
-        held_out=(f"It is time to {verb} the {device}.", f"!go and {verb} the {device}"),
-        done=f"The {device} is {done}.", said=f"The {device} is {done}.",
-    )  # fmt: skip
-    return ToolKind(
-        names=(f"{verb}_{spelling}", f"{spelling}_{verb}"), about=f"{capital(verb)} the {device}.", forms=(form,)
-    )

@@ -20,6 +20,16 @@ from recipes.bundled.assistant.tool_kinds import CANCEL_TIMER, LIGHT, LOCK, STAR
 from recipes.bundled.assistant.tool_rows import THINKS, calling
 
 _SCHEMAS = tuple(tool.schema for tool in home_tools(SimulatedHome(new_home(0))))
+ALL_LIGHTS: Mapping[Split, tuple[str, ...]] = {
+    "train": (
+        "Turn all lights {}.",
+        "Switch {0} all lights, please.",
+        "All lights {}.",
+        "Can you turn {0} every light?",
+    ),
+    "held_out": ("Turn {0} the lights in all rooms.", "I want all lights {}.", "Every light {}, please."),
+}
+_ALL_LIGHTS = 0.12
 _STOPS_AT_CALL = 0.35  # of rows end with the call, the others with what is told of its result
 _ACTIONS: Mapping[str, Callable[[Home, Mapping[str, object]], Outcome]] = {
     "set_light": lambda home, given: home.set_light(str(given["room"]), int(str(given["level"]))),
@@ -104,8 +114,11 @@ def _home(rng: random.Random, split: Split) -> Home:
 
 
 def _act(talk: _Talk, stops: bool) -> None:
-    """One or two changes that are possible. Mutates talk."""
+    """One or two changes that are possible, or all lights at once. Mutates talk."""
     rng, home = talk.rng, talk.home
+    if talk.knows and rng.random() < _ALL_LIGHTS:
+        _all_lights(talk, stops)
+        return
     kinds: list[tuple[ToolKind, Values]] = [
         (LIGHT, {"room": rng.choice(list(home.lights))}), (THERMOSTAT, {}), (START_TIMER, {}),
         (LOCK, {"door": rng.choice(list(home.locked))}),
@@ -132,6 +145,26 @@ def _act(talk: _Talk, stops: bool) -> None:
         talk.result(outcome.text, one.call)
         told.append(outcome.text if " already " in outcome.text else one.said)
     talk.say(" ".join(told), "It is done. I tell the user.", Says(facts=tuple((text.rstrip("."),) for text in told)))
+
+
+def _all_lights(talk: _Talk, stops: bool) -> None:
+    """A call for each room that the prompt lists. Mutates talk."""
+    level, said = talk.rng.choice(((0, "off"), (100, "on")))
+    calls = [
+        ToolCall(id=f"call_{number}", name="set_light", arguments={"room": room, "level": level})
+        for number, room in enumerate(talk.home.lights, 1)
+    ]
+    question = talk.rng.choice(ALL_LIGHTS[talk.split]).format(said)
+    reason = f"The rooms are {listed(list(talk.home.lights))}. I call set_light with level {level} for each."
+    reasoning = reason if talk.thinks else None
+    talk.call(question, Message(role="assistant", content="", reasoning=reasoning, tool_calls=tuple(calls)))
+    if stops:
+        return
+    for call in calls:
+        outcome = _ACTIONS[call.name](talk.home, call.arguments)
+        talk.home = outcome.home
+        talk.result(outcome.text, call)
+    talk.say(f"All lights are {said}.", "It is done. I tell the user.", Says(facts=((f"are {said}",),)))
 
 
 def _status(talk: _Talk, stops: bool) -> None:

@@ -26,6 +26,15 @@ def test_another_file_is_refused_and_kept(tmp_path: Path, content: bytes) -> Non
     assert path.read_bytes() == content
 
 
+def test_a_person_can_change_and_take_back_what_is_remembered(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "m.json", 3)
+    memory.remember("one")
+    memory.replace(["two", " ", "one\ntwo", "two", "three", "four"])
+    assert Memory(memory.path, 3).facts == ("one two", "three", "four")
+    memory.replace([])
+    assert Memory(memory.path, 3).facts == memory.facts == ()
+
+
 def test_a_fact_is_cut_to_a_line(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "m.json", 3)
     memory.remember("x" * 10_000)

@@ -1,5 +1,6 @@
 """The web page in a headless Chromium, over a scripted model: what a person does, with keys and clicks."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from chromium import CHROMIUM, Browser
+from mambino.chat.memory import Memory
 from mambino.chat.persona import Persona
 from mambino.chat.toolbox import ToolBox
+from mambino.chat.tools import tool
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,11 +79,14 @@ def page_of(folder: Path, *replies: str, step_s: float = 0.0, api_key: str | Non
 
     tokenizer = tiny_tokenizer(TEMPLATE)
     service = reply_service(model=SlowLM(tokenizer, replies), tokenizer=tokenizer, context=4096)
-    persona = Persona(id="cook", name="Cook", voice="You love food.", greeting="Hungry?")
+    persona = Persona(id="cook", name="Cook", voice="You love food.", greeting="Hungry?", memory=5)
+    memory = Memory(folder / "memory.json", 5)
+    box = ToolBox([weather, tool(memory.remember), dataclasses.replace(tool(order), asks_first=True)])
     page = Page(
         sessions=SessionFolder(folder),
         personas=lambda: [persona],
-        tools=lambda chosen: ToolBox([weather] if chosen == "cook" else []),
+        tools=lambda chosen: box if chosen == "cook" else ToolBox(),
+        memory=lambda chosen: memory if chosen == "cook" else None,
         resident=lambda: 10**8,
     )
     sock = socket.create_server(("127.0.0.1", 0))
@@ -106,6 +112,11 @@ def plain_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def weather(city: str) -> str:
     """What the sky does."""
     return f"fog in {city}"
+
+
+def order(dish: str) -> str:
+    """Order a dish."""
+    return f"{dish} is on its way"
 
 
 def choose_cook(browser: Browser) -> None:
@@ -235,6 +246,66 @@ def test_a_personas_tools_are_run_by_the_server(tmp_path: Path) -> None:
         ask(browser, "weather?")
         browser.wait(f"{IDLE} && {LAST}.textContent.includes('It is foggy.')")
         assert "fog in Oslo" in browser.js("document.querySelector('.call').textContent")
+        assert browser.problems == []
+
+
+def call(name: str, parameter: str, value: str) -> str:
+    return f"<tool_call>\n<function={name}>\n<parameter={parameter}>\n{value}\n</parameter>\n</function>\n</tool_call>"
+
+
+def test_a_call_that_needs_permission_waits_for_it(tmp_path: Path) -> None:
+    replies = call("order", "dish", "Soup"), "It comes.", call("order", "dish", "Cake"), "As you wish."
+    with page_of(tmp_path, *replies) as address, Browser(address) as browser:
+        choose_cook(browser)
+        ask(browser, "soup please")
+        browser.wait(f"{IDLE} && document.querySelector('.asking')")
+        keep(browser, "permission")
+        assert "May order be run like this?" in browser.js(f"{LAST}.textContent")
+        assert "on its way" not in browser.js("document.getElementById('log').textContent")
+        click(browser, "Run it")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('It comes.')")
+        assert "Soup is on its way" in browser.js("document.querySelector('.call').textContent")
+        ask(browser, "and cake")
+        browser.wait(f"{IDLE} && document.querySelector('.asking')")
+        click(browser, "Refuse")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('As you wish.')")
+        assert "Cake is on its way" not in browser.js("document.getElementById('log').textContent")
+        assert "did not allow it" in browser.js("document.getElementById('log').textContent")
+        assert browser.problems == []
+
+
+def test_what_a_persona_remembers_can_be_read_corrected_and_forgotten(tmp_path: Path) -> None:
+    with (
+        page_of(tmp_path, call("remember", "fact", "You like soup."), "Noted.") as address,
+        Browser(address) as browser,
+    ):
+        assert browser.js("document.getElementById('memories')?.hidden ?? true")
+        choose_cook(browser)
+        browser.wait("!document.getElementById('memories').hidden")
+        ask(browser, "I like soup")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('Noted.')")
+        browser.js("document.getElementById('memories').open = true")
+        browser.wait("document.querySelector('#facts input')?.value === 'You like soup.'")
+        browser.js(
+            "const fact = document.querySelector('#facts input'); fact.value = 'You love soup.';"
+            "fact.dispatchEvent(new Event('change'))"
+        )
+        browser.wait("document.querySelector('#facts input')?.value === 'You love soup.'")
+        browser.js("document.getElementById('new-fact').focus()")
+        browser.type("You are Ada.")
+        click(browser, "Add")
+        browser.wait("document.querySelectorAll('#facts li').length === 2")
+        keep(browser, "memory")
+        assert Memory(tmp_path / "memory.json", 5).facts == ("You love soup.", "You are Ada.")
+        click(browser, "Forget", "document.getElementById('facts')")
+        browser.wait("document.querySelectorAll('#facts li').length === 1")
+        assert Memory(tmp_path / "memory.json", 5).facts == ("You are Ada.",)
+        click(browser, "New chat")
+        ask(browser, "who am I?")
+        browser.wait(f"{IDLE} && {LAST}.textContent.includes('Noted.')")
+        browser.wait("document.querySelectorAll('#sessions li').length === 2")
+        saved = [json.loads(path.read_bytes()) for path in tmp_path.glob("*.json") if path.name != "memory.json"]
+        assert any("You are Ada." in (one.get("remembered") or "") for one in saved)
         assert browser.problems == []
 
 

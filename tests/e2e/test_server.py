@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -182,3 +183,24 @@ def test_a_reader_that_never_reads_holds_up_nobody(server: ServerProcess) -> Non
         for connection in connections:
             connection.close()
     wait_until_idle(server)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="THE MCP OPTIONS ARE NOT TESTED: install [mcp]")
+def test_tools_of_other_servers_come_in_and_our_own_go_out(tmp_path: Path) -> None:
+    program = f"{sys.executable} {Path(__file__).resolve().parents[1] / 'mcp_server.py'} lamp"
+    with running_server(tmp_path, "--mcp", "--tool", "clock", "--mcp-server", program) as server:
+        status = httpx.get(f"{server.address}/api/status").json()
+        assert {"add", "who_lamp"} <= set(status["asking"])
+        assert not any("time" in name for name in status["asking"])
+        call = {"name": "add", "arguments": {"a": 2, "b": 3}}
+        assert httpx.post(f"{server.address}/api/tools", json=call).json() == {"text": "5", "is_error": False}
+        listed = httpx.post(
+            f"{server.address}/mcp",
+            json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+            headers={"accept": "application/json, text/event-stream"},
+        ).json()
+        names = {tool["name"] for tool in listed["result"]["tools"]}
+        assert names
+        assert "add" not in names
+        assert server.terminate() == 0

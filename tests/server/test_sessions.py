@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mambino.chat.memory import Memory
 from mambino.chat.persona import Persona
 from mambino.chat.toolbox import ToolBox
 from mambino.errors import FormatError, InputError
@@ -33,10 +34,12 @@ def double(number: int) -> int:
 def served(serve: Serve, tmp_path: Path) -> Served:
     """A server with its page; conversations are kept in tmp_path / sessions."""
     made = serve()
+    memory = Memory(tmp_path / "memory.json", 3)
     page = Page(
         sessions=SessionFolder(tmp_path / "sessions"),
         personas=lambda: [Persona(id="cook", name="Cook", voice="You love food.", greeting="Hungry?")],
         tools=lambda persona: ToolBox([double] if persona == "cook" else []),
+        memory=lambda persona: memory if persona == "cook" else None,
         resident=lambda: 5,
         planned_nbytes=10,
     )
@@ -141,3 +144,15 @@ def test_a_personas_tools_are_run_here_and_no_others(served: Served) -> None:
 def test_without_a_page_there_is_none(serve: Serve) -> None:
     made = serve()
     assert {made.ask("GET", path).status_code for path in ("/", "/page/app.js", "/api/sessions")} == {404}
+
+
+def test_what_a_persona_remembers_is_shown_changed_and_forgotten(served: Served) -> None:
+    path = "/api/personas/cook/memory"
+    changed = served.ask("PUT", path, json={"facts": ["You like  soup.", ""]}).json()
+    assert changed["facts"] == ["You like soup."]
+    assert "- You like soup." in changed["text"]
+    (cook,) = served.ask("GET", "/api/personas").json()["personas"]
+    assert cook["memory"] == changed
+    assert served.ask("PUT", path, json={"facts": []}).json() == {"facts": [], "most": 3, "text": ""}
+    assert served.ask("PUT", "/api/personas/nobody/memory", json={"facts": []}).status_code == 404
+    assert served.ask("PUT", path, json={"facts": [3]}).status_code == 400

@@ -191,6 +191,7 @@ class McpTools:
             parameters=found.input_schema,
             run=run,
             timeout_s=self._call_timeout_s + 1.0,  # ours ends first, and tells the server
+            asks_first=found.annotations is None or not found.annotations.read_only_hint,
         )
 
 

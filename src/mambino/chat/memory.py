@@ -4,6 +4,8 @@ Knows no model. Start at Memory; its remember is what the model may call.
 """
 
 import json
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from mambino.errors import FormatError
@@ -15,12 +17,13 @@ _FORMAT = "mambino-memory"
 
 
 class Memory:
-    """Facts, the newest last; the oldest are forgotten when there are more than max_facts."""
+    """Facts, the newest last; the oldest are forgotten when there are more than max_facts. Safe between threads."""
 
     def __init__(self, path: Path, max_facts: int) -> None:
         """path need not exist. Raises FormatError if it does and is something else."""
         self.path = path
         self.max_facts = max_facts
+        self._lock = threading.Lock()
         self._facts = _read(path) if path.exists() else []
 
     @property
@@ -33,21 +36,33 @@ class Memory:
         Args:
             fact: the fact, such as "Her name is Ada."
         """
-        clean = " ".join(fact.split())[:MAX_FACT_CHARS]
+        clean = _clean(fact)
         if not clean:
             return "nothing to remember"
-        self._facts = [known for known in self._facts if known != clean] + [clean]
-        self._facts = self._facts[-self.max_facts :]
+        with self._lock:
+            self._keep([known for known in self._facts if known != clean] + [clean])
+        return "remembered"
+
+    def replace(self, facts: Sequence[str]) -> None:
+        """Remember facts and nothing else: what a person who edits a memory wants. Mutates self and the file."""
+        with self._lock:
+            self._keep(list(dict.fromkeys(clean for fact in facts if (clean := _clean(fact)))))
+
+    def _keep(self, facts: list[str]) -> None:
+        self._facts = facts[-self.max_facts :]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as stream:
             stream.write(json.dumps({"format": _FORMAT, "facts": self._facts}, ensure_ascii=False, indent=1).encode())
-        return "remembered"
 
     def text(self) -> str:
         """What the model is told of it, "" if there is nothing."""
         if not self._facts:
             return ""
         return "What you remember from earlier conversations:\n" + "\n".join(f"- {fact}" for fact in self._facts)
+
+
+def _clean(fact: str) -> str:
+    return " ".join(fact.split())[:MAX_FACT_CHARS]
 
 
 def _read(path: Path) -> list[str]:

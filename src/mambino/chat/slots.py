@@ -22,7 +22,7 @@ class Slots:
         self._count = count
         self._unmade = count
         self._idle: list[AbsorbedText] = []
-        self._settling: set[int] = set()  # ids of busy slots that will soon be given back
+        self._settling: list[AbsorbedText] = []  # busy ones that will soon be given back
         self._changed = threading.Condition()
 
     def take(self, text: str) -> AbsorbedText:
@@ -45,11 +45,12 @@ class Slots:
     def take_to_settle(self, prompt: str) -> AbsorbedText | None:
         """The idle state that has answered prompt, to be given back soon; None if it has gone on to something else."""
         with self._changed:
-            slot = next((slot for slot in reversed(self._idle) if slot.text.startswith(prompt)), None)
+            matching = (slot for slot in reversed(self._idle) if slot.text.startswith(prompt) and not slot.is_left)
+            slot = next(matching, None)
             if slot is None:
                 return None
             self._idle.remove(slot)
-            self._settling.add(id(slot))
+            self._settling.append(slot)
             return slot
 
     def wait_settled(self) -> None:
@@ -61,14 +62,15 @@ class Slots:
     def give_back(self, slot: AbsorbedText) -> None:
         """Mutates self: slot is idle again."""
         with self._changed:
-            self._settling.discard(id(slot))
+            if slot in self._settling:
+                self._settling.remove(slot)
             self._idle.append(slot)
             self._changed.notify_all()
 
     def leave(self, text: str, beyond: int) -> None:
         """Let idle states that agree with text for more than beyond characters be taken without a mark."""
         with self._changed:
-            for slot in self._idle:
+            for slot in (*self._idle, *self._settling):
                 if common_length(slot.text, text) > beyond:
                     slot.is_left = True
 

@@ -71,6 +71,11 @@ class ToolBox:
         """By name, whatever the order they were given in: equal tools make equal prompts."""
         return tuple(item.schema for item in self._tools.values())
 
+    @property
+    def asking(self) -> frozenset[str]:
+        """Names of the tools whose calls a person should agree to."""
+        return frozenset(name for name, item in self._tools.items() if item.asks_first)
+
     def for_turn(self) -> "ToolBox":
         """The same tools, with the count of repeated calls at zero: take one for every question of the user."""
         fresh = copy.copy(self)

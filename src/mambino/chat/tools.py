@@ -20,7 +20,8 @@ class Tool:
     """A function with its description for the model.
 
     run takes the arguments by name, already checked against parameters (a JSON schema); it may be a coroutine function.
-    timeout_s None takes the tool box's. Raises InputError for a name that no wire format can carry.
+    timeout_s None takes the tool box's. asks_first: a person should agree to each call, where there is one to ask.
+    Raises InputError for a name that no wire format can carry.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Tool:
     parameters: Mapping[str, object]
     run: Callable[[Mapping[str, object]], object]
     timeout_s: float | None = None
+    asks_first: bool = False
 
     def __post_init__(self) -> None:
         check_tool_name(self.name)

@@ -42,10 +42,15 @@ def memory_of(persona: Persona) -> Memory | None:
     return Memory(home() / "memories" / f"{persona.id}.json", persona.memory) if persona.memory else None
 
 
-def tools_of(names: Sequence[str], memory: Memory | None = None, more: Sequence[Tool] = ()) -> ToolBox:
-    """The built-in tools of these names, the one that remembers, and more. Raises InputError for an unknown name."""
+def own_tools(names: Sequence[str], memory: Memory | None = None) -> tuple[Tool, ...]:
+    """The built-in tools of these names, and the one that remembers. Raises InputError for an unknown name."""
     tools = builtin_tools(list(dict.fromkeys(names)), folder=home() / "notes")
-    return ToolBox((*tools, *(() if memory is None else (tool(memory.remember),)), *more))
+    return (*tools, *(() if memory is None else (tool(memory.remember),)))
+
+
+def tools_of(names: Sequence[str], memory: Memory | None = None, more: Sequence[Tool] = ()) -> ToolBox:
+    """own_tools and more, to be called. Raises InputError for an unknown name."""
+    return ToolBox((*own_tools(names, memory), *more))
 
 
 @contextmanager

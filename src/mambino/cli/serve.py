@@ -4,22 +4,20 @@ import ipaddress
 import json
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mambino.chat.context import ContextPolicy
-from mambino.chat.persona import check_id, find_persona, list_personas
-from mambino.chat.toolbox import ToolBox
+from mambino.chat.persona import list_personas
 from mambino.cli.opening import Opened, open_all, resident_memory
 from mambino.cli.options import chosen_model, debug_option, model_options, overrides, sampling_options
 from mambino.cli.persona import request_of
-from mambino.cli.personas import folders, open_persona, tools_of
+from mambino.cli.personas import folders, mcp_tools, open_persona
 from mambino.cli.sampling import choose_sampling
+from mambino.cli.serve_tools import ServedTools
 from mambino.cli.terminal import human_bytes, note
 from mambino.errors import InputError, Unsupported
 from mambino.generation.params import SamplingParams
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from mambino.server.service import Limits, Service
-
-Toolboxes = Callable[[str | None], ToolBox]  # by the id of a persona, or for none
 
 KEY_VARIABLE = "MAMBINO_API_KEY"
 
@@ -45,7 +41,7 @@ class ServeOptions:
     allow_hosts: tuple[str, ...]
     allow_origins: tuple[str, ...]
     has_page: bool
-    tools: tuple[str, ...]
+    has_mcp: bool
 
 
 @click.command()
@@ -72,6 +68,10 @@ class ServeOptions:
     show_default=True,
     help="A conversation that is too long is refused, loses its oldest turns, or has them summed up by the model.",
 )
+@click.option(
+    "--mcp-server", "servers", multiple=True, metavar="URL|COMMAND", help="An MCP server whose tools the page may use."
+)
+@click.option("--mcp", "has_mcp", is_flag=True, help="Offer the tools to MCP clients, at /mcp and /mcp/PERSONA.")
 @click.option("--no-page", is_flag=True, help="Only the APIs, no web page.")
 @click.option("--keep-state", is_flag=True, help="Keep what was read on disk, so that the next start need not read it.")
 @click.option("--self-test", "tests_itself", is_flag=True, help="First check that answers do not depend on neighbours.")
@@ -92,6 +92,8 @@ def command(
     personas: tuple[str, ...],
     tools: tuple[str, ...],
     when_full: ContextPolicy,
+    servers: tuple[str, ...],
+    has_mcp: bool,
     no_page: bool,
     keep_state: bool,
     tests_itself: bool,
@@ -101,7 +103,8 @@ def command(
     \b
     mambino serve                                    the bundled model on http://127.0.0.1:8080
     mambino serve -m model.gguf --slots 8 --memory 6GiB
-    mambino serve --persona innkeeper --tool clock
+    mambino serve --persona innkeeper --tool clock --when-full drop
+    mambino serve --mcp-server "npx some-server" --mcp   tools of others for the page, and ours for others
     mambino serve --host 0.0.0.0 --api-key-file key.txt
 
     Routes: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/models, /tokenize, /detokenize,
@@ -116,7 +119,7 @@ def command(
         allow_hosts=allow_hosts,
         allow_origins=allow_origins,
         has_page=not no_page,
-        tools=tools,
+        has_mcp=has_mcp,
     )
     _require_safe(options, insecure)
     _require_extra()
@@ -128,12 +131,12 @@ def command(
     service = _service(opened, limits, choose_sampling(opened.checkpoint, asked).params, keeps_state=keep_state)
     if tests_itself:
         _test(service)
-    toolboxes = _toolboxes(options.tools)
-    for name in personas:
-        _pin(opened, service, name, toolboxes)
-    with listen(host, port) as sock:
+    with mcp_tools(servers) as fetched, listen(host, port) as sock:
+        served_tools = ServedTools(tools, fetched)
+        for name in personas:
+            _pin(opened, service, name, served_tools)
         options = replace(options, port=sock.getsockname()[1])
-        app = _app(opened, service, options, toolboxes)
+        app = _app(opened, service, options, served_tools)
         _greet(opened, service, options)
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("mambino.server").setLevel(logging.INFO)
@@ -201,19 +204,20 @@ def _test(service: "Service") -> None:
     note("self-test passed: alone, among others and from a snapshot, the same answers")
 
 
-def _pin(opened: Opened, service: "Service", name: str, toolboxes: Toolboxes) -> None:
+def _pin(opened: Opened, service: "Service", name: str, tools: ServedTools) -> None:
     """Make a persona answer at once, for good: its packed state, or its text read now."""
     answerer = service.answerer
     pack = open_persona(name, service.batching, opened.fingerprint)
     if pack.place is None or not answerer.cache.put(pack.place, keep="pinned"):
-        tools = toolboxes(pack.persona.id).schemas if answerer.knows_tools else ()
-        answerer.warm(request_of(pack.persona, tools))
+        schemas = tools.box(pack.persona.id).schemas if answerer.knows_tools else ()
+        answerer.warm(request_of(pack.persona, schemas))
     note(f"{pack.persona.name} is ready")
 
 
-def _app(opened: Opened, service: "Service", options: ServeOptions, toolboxes: Toolboxes) -> "ASGIApp":
+def _app(opened: Opened, service: "Service", options: ServeOptions, tools: ServedTools) -> "ASGIApp":
     from mambino.server.app import build_app
     from mambino.server.guard import Access
+    from mambino.server.mcp_endpoint import McpEndpoint
     from mambino.server.page_routes import Page
     from mambino.server.sessions import SessionFolder
 
@@ -226,23 +230,13 @@ def _app(opened: Opened, service: "Service", options: ServeOptions, toolboxes: T
     page = Page(
         sessions=SessionFolder(home() / "sessions"),
         personas=lambda: list_personas(folders()),
-        tools=toolboxes,
+        tools=tools.box,
+        memory=tools.memory,
         resident=resident_memory,
         planned_nbytes=opened.plan.total,
     )
-    return build_app(service, access, page if options.has_page else None)
-
-
-def _toolboxes(names: tuple[str, ...]) -> Toolboxes:
-    """Those of names for everybody, and a persona's own; each is made once, so that what they remember lasts."""
-    tools_of(names)  # an unknown name is said before anybody comes
-
-    @cache
-    def toolbox(persona_id: str | None) -> ToolBox:
-        own = () if persona_id is None else find_persona(check_id(persona_id), folders()).tools
-        return tools_of((*names, *own))
-
-    return toolbox
+    endpoint = McpEndpoint(tools.own_box, max_body_bytes=service.limits.max_body_bytes) if options.has_mcp else None
+    return build_app(service, access, page if options.has_page else None, endpoint)
 
 
 def _greet(opened: Opened, service: "Service", options: ServeOptions) -> None:

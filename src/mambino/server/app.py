@@ -75,6 +75,7 @@ def _page_rows(page: Page) -> tuple[RouteRow, ...]:
         ("GET", "/page/{name}", page.asset),
         ("GET", "/api/status", page.status),
         ("GET", "/api/personas", page.list_personas),
+        ("PUT", "/api/personas/{id}/memory", page.update_memory),
         ("POST", "/api/tools", page.run_tool),
         ("GET", "/api/sessions", page.list_sessions),
         ("POST", "/api/sessions", page.create_session),

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mambino.chat.memory import MAX_FACT_CHARS, Memory
 from mambino.chat.messages import ToolCall
 from mambino.chat.persona import Persona
 from mambino.chat.toolbox import ToolBox
@@ -20,11 +21,12 @@ from mambino.errors import TemplateError
 from mambino.server.asked import OBJECT
 from mambino.server.body import read_body
 from mambino.server.reply import JsonReply
-from mambino.server.schema import Body, Checker, fields, optional, text
+from mambino.server.schema import Body, Checker, fields, listed, optional, text
 from mambino.server.service import Service
 from mambino.server.sessions import SESSION, SessionFolder
 
 TOOL_CALL = Checker(fields({"persona": optional(text()), "name": text(), "arguments": OBJECT}, ["name", "arguments"]))
+FACTS = Checker(fields({"facts": listed(text(maxLength=4 * MAX_FACT_CHARS), maxItems=1000)}, ["facts"]))
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _POLICY = (
@@ -40,6 +42,7 @@ class Page:
     sessions        where conversations are kept
     personas        what there is to choose, asked anew every time
     tools           what the persona of that id, or none, may use; this server runs them for the page
+    memory          of the persona of that id, None if it remembers nothing
     resident        bytes of this process in memory now, None where the system does not say
     planned_nbytes  the most that the process should take, None without a plan
     """
@@ -47,6 +50,7 @@ class Page:
     sessions: SessionFolder
     personas: Callable[[], Sequence[Persona]]
     tools: Callable[[str | None], ToolBox]
+    memory: Callable[[str], Memory | None]
     resident: Callable[[], int | None]
     planned_nbytes: int | None = None
 
@@ -61,7 +65,16 @@ class Page:
     async def list_personas(self, service: Service, request: Request) -> Response:
         """GET /api/personas."""
         personas = await asyncio.to_thread(self.personas)
-        return JsonReply({"personas": [{**_persona(one), "tools": self._schemas(service, one.id)} for one in personas]})
+        return JsonReply({"personas": [await asyncio.to_thread(self._described, service, one) for one in personas]})
+
+    async def update_memory(self, service: Service, request: Request) -> Response:
+        """PUT /api/personas/ID/memory: what the persona remembers from now on. Raises HTTPException 404."""
+        body = await read_body(request, FACTS, service.limits.max_body_bytes)
+        memory = await asyncio.to_thread(self.memory, request.path_params["id"])
+        if memory is None:
+            raise HTTPException(404, "this persona remembers nothing")
+        await asyncio.to_thread(memory.replace, cast(Sequence[str], body["facts"]))
+        return JsonReply(_memory(memory))
 
     async def run_tool(self, service: Service, request: Request) -> Response:
         """POST /api/tools: run a call of the model; what went wrong is the result's text."""
@@ -79,6 +92,7 @@ class Page:
                 "context": service.context,
                 "can_think": _can_think(service),
                 "tools": self._schemas(service, None),
+                "asking": sorted(self.tools(None).asking),
                 "slots": service.slots.count,
                 "running": service.slots.running,
                 "waiting": service.slots.waiting,
@@ -87,6 +101,21 @@ class Page:
                 "planned_bytes": self.planned_nbytes,
             }
         )
+
+    def _described(self, service: Service, persona: Persona) -> Body:
+        memory = self.memory(persona.id)
+        return {
+            "id": persona.id,
+            "name": persona.name,
+            "description": persona.description,
+            "system": persona.system_text(),
+            "greeting": persona.greeting,
+            "sampling": dict(persona.sampling),
+            "thinking": persona.thinking,
+            "tools": self._schemas(service, persona.id),
+            "asking": sorted(self.tools(persona.id).asking),
+            "memory": None if memory is None else _memory(memory),
+        }
 
     def _schemas(self, service: Service, persona_id: str | None) -> list[Mapping[str, object]]:
         """Nothing if the model cannot be told of tools."""
@@ -132,16 +161,9 @@ def _file(name: str) -> Response:
     return Response(known[name].read_bytes(), media_type=media_type, headers=headers)
 
 
-def _persona(persona: Persona) -> Body:
-    return {
-        "id": persona.id,
-        "name": persona.name,
-        "description": persona.description,
-        "system": persona.system_text(),
-        "greeting": persona.greeting,
-        "sampling": dict(persona.sampling),
-        "thinking": persona.thinking,
-    }
+def _memory(memory: Memory) -> Body:
+    """facts, and the text that a conversation begins with because of them."""
+    return {"facts": list(memory.facts), "most": memory.max_facts, "text": memory.text()}
 
 
 def _can_think(service: Service) -> bool:

@@ -40,6 +40,7 @@ SESSION = Checker(
             "title": text(maxLength=200),
             "persona": optional(text(maxLength=64)),
             "system": optional(text()),
+            "remembered": optional(text()),
             "nodes": listed(_NODE, maxItems=20_000),
             "head": optional(_NODE_ID),
         },

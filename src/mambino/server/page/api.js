@@ -40,6 +40,7 @@ export const getSession = (id) => json(`/api/sessions/${id}`);
 export const createSession = async (session) => (await json("/api/sessions", { method: "POST", body: session })).id;
 export const updateSession = (id, session) => request(`/api/sessions/${id}`, { method: "PUT", body: session });
 export const deleteSession = (id) => request(`/api/sessions/${id}`, { method: "DELETE" });
+export const updateMemory = (id, facts) => json(`/api/personas/${id}/memory`, { method: "PUT", body: { facts } });
 export const runTool = (call) => json("/api/tools", { method: "POST", body: call });
 export const endThinking = (id) => request(`/v1/chat/completions/${id}/end_thinking`, { method: "POST", body: {} });
 

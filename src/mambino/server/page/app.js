@@ -6,6 +6,7 @@ import { wireComposer } from "/page/composer.js";
 import { Conversation } from "/page/conversation.js";
 import { showContext, showSpeed, showStatus } from "/page/gauges.js";
 import { element } from "/page/markdown.js";
+import { wireMemory } from "/page/memory.js";
 import { messageItem, update } from "/page/messages.js";
 import { chooseThinking, samplingFields, thinkingFields, typedTools, wireKey, wireTheme } from "/page/settings.js";
 
@@ -17,7 +18,8 @@ const MAX_ROUNDS = 8;
 let conversation = new Conversation();
 let answer = null; // the running one
 let personas = [];
-let status = { context: 1, can_think: false, tools: [] };
+let status = { context: 1, can_think: false, tools: [], asking: [] };
+let showMemory = () => {};
 
 // --- showing ---------------------------------------------------------------------------------------------------------
 
@@ -42,6 +44,12 @@ const actions = {
     const answered = new Set(conversation.path().map((one) => one.call_id));
     if (node.calls.every((one) => answered.has(one.id))) reply(conversation.head);
     else show();
+  },
+  asks: (call) => askingTools().has(call.name),
+  async runCall(node, call) {
+    const asked = conversation;
+    const text = await run(asked, call);
+    if (asked === conversation) actions.answerCall(node, call, text);
   },
 };
 
@@ -69,6 +77,7 @@ function showControls() {
   at("persona").value = conversation.persona ?? "";
   at("system").value = conversation.system ?? persona()?.system ?? "";
   at("thinking-label").hidden = !status.can_think;
+  showMemory(persona());
 }
 
 function announce(text) {
@@ -108,21 +117,41 @@ async function reply(parent, rounds = 0) {
   if (asked === conversation && rounds < MAX_ROUNDS && (await runCalls(asked, node))) reply(asked.head, rounds + 1);
 }
 
-// Runs a node's calls if this server knows all of them; whether it did.
+// Runs a node's calls if this server knows all of them, but those that a person must allow; whether all are run.
 async function runCalls(asked, node) {
   const known = new Set(ownTools().map((tool) => tool.name));
   if (node.stats.finish_reason !== "tool_calls" || !node.calls.every((call) => known.has(call.name))) return false;
+  const waiting = node.calls.filter(actions.asks);
   for (const call of node.calls) {
-    announce(`Running ${call.name}.`);
-    const { text } = await api.runTool({ persona: asked.persona, name: call.name, arguments: JSON.parse(call.arguments) });
+    if (waiting.includes(call)) continue;
+    const text = await run(asked, call);
     asked.add(asked.head, { role: "tool", content: text, call_id: call.id });
   }
-  return asked === conversation;
+  if (asked !== conversation) return false;
+  if (waiting.length) {
+    show();
+    announce(`${waiting.map((call) => call.name).join(", ")}: waiting for your permission.`);
+  }
+  return !waiting.length;
+}
+
+// What the server's tool says. It may have changed what the persona remembers.
+async function run(asked, call) {
+  announce(`Running ${call.name}.`);
+  try {
+    const { text } = await api.runTool({ persona: asked.persona, name: call.name, arguments: JSON.parse(call.arguments) });
+    if (persona()?.memory) personas = await api.getPersonas();
+    return text;
+  } catch (problem) {
+    return `Error: ${problem.message}`;
+  }
 }
 
 const ownTools = () => persona()?.tools ?? status.tools;
+const askingTools = () => new Set(persona()?.asking ?? status.asking);
 
 function requestBody() {
+  conversation.remembered ??= persona()?.memory?.text || null;
   const sampling = { ...persona()?.sampling, ...samplingFields() };
   const body = { ...sampling, messages: conversation.messages(conversation.system ?? persona()?.system) };
   const typed = typedTools();
@@ -230,7 +259,7 @@ function wireControls() {
   });
   at("persona").addEventListener("change", () => {
     conversation.persona = at("persona").value || null;
-    conversation.system = null;
+    conversation.system = conversation.remembered = null;
     chooseThinking(persona()?.thinking ?? null);
     if (conversation.path().every((node) => node.role === "assistant")) newChat();
     else show();
@@ -244,6 +273,7 @@ async function start() {
   wireTheme();
   wireKey();
   wireControls();
+  showMemory = wireMemory({ say: announce });
   wireComposer({ send: (text, files) => ask(conversation.head, text, files), say: announce });
   await refreshStatus();
   personas = await api.getPersonas();

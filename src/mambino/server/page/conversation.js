@@ -8,14 +8,15 @@ export class Conversation {
     this.title = saved.title;
     this.persona = saved.persona ?? null;
     this.system = saved.system ?? null; // instructions that replace the persona's
+    this.remembered = saved.remembered ?? null; // what the persona knew of earlier ones when this one began
     this.head = saved.head ?? null;
     this.nodes = new Map(saved.nodes.map((node) => [node.id, node]));
   }
 
   toJSON() {
-    const { persona, system, head } = this;
+    const { persona, system, remembered, head } = this;
     const title = this.title || "New chat";
-    return { title, persona, system, head, nodes: [...this.nodes.values()] };
+    return { title, persona, system, remembered, head, nodes: [...this.nodes.values()] };
   }
 
   // Adds a node after parent and moves to it.
@@ -49,13 +50,13 @@ export class Conversation {
 
   // A new conversation that ends at node.
   branch(node) {
-    const { persona, system } = this;
-    return new Conversation({ title: `${this.title} (branch)`.slice(0, 200), persona, system, nodes: this.path(node.id), head: node.id });
+    const { persona, system, remembered } = this;
+    return new Conversation({ title: `${this.title} (branch)`.slice(0, 200), persona, system, remembered, nodes: this.path(node.id), head: node.id });
   }
 
   // The messages that the model sees; system is the text before them.
   messages(system) {
-    const before = system ? [{ role: "system", content: system }] : [];
+    const before = [system, this.remembered].filter(Boolean).map((content) => ({ role: "system", content }));
     return [...before, ...this.path().filter((node) => !node.stats?.error).map(messageOf)];
   }
 }

@@ -3,9 +3,11 @@
 
 import { element, renderMarkdown } from "/page/markdown.js";
 
+const REFUSED = "Not run: the user did not allow it.";
 const NAMES = { user: "You", assistant: "Model", tool: "Tool" };
 
-// actions: { edit(node, text), regenerate(node), branch(node), show(sibling), answerCall(node, call, text) }
+// actions: { edit(node, text), regenerate(node), branch(node), show(sibling), answerCall(node, call, text),
+//            asks(call): whether it waits for permission, runCall(node, call) }
 export function messageItem(node, siblings, actions, { isBusy = false, results = new Map(), name } = {}) {
   const who = element("p", { className: "who", textContent: (node.role === "assistant" && name) || NAMES[node.role] });
   const item = element("li", { className: `message ${node.role}` }, who);
@@ -52,6 +54,8 @@ function callCard(node, call, result, isBusy, actions) {
   card.append(element("summary", { textContent: `Calls ${call.name}` }), element("pre", { textContent: pretty(call.arguments) }));
   if (result !== undefined) {
     card.append(element("p", { textContent: result }));
+  } else if (!isBusy && actions.asks(call)) {
+    card.append(permission(node, call, actions));
   } else if (!isBusy) {
     const answer = element("textarea", { rows: 2, ariaLabel: `What ${call.name} answers` });
     const give = element("button", { type: "button", textContent: "Give this result" });
@@ -59,6 +63,18 @@ function callCard(node, call, result, isBusy, actions) {
     card.append(answer, give);
   }
   return card;
+}
+
+function permission(node, call, actions) {
+  const run = element("button", { type: "button", textContent: "Run it" });
+  const refuse = element("button", { type: "button", textContent: "Refuse" });
+  const decide = (act) => () => {
+    run.disabled = refuse.disabled = true;
+    act();
+  };
+  run.addEventListener("click", decide(() => actions.runCall(node, call)));
+  refuse.addEventListener("click", decide(() => actions.answerCall(node, call, REFUSED)));
+  return element("div", { className: "asking" }, `May ${call.name} be run like this?`, run, refuse);
 }
 
 function pretty(text) {

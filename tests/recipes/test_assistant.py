@@ -162,8 +162,8 @@ def _choices(template: str) -> set[str]:
 
 def test_made_up_words_fall_into_one_half() -> None:
     rng = random.Random(0)
-    train, held_out = ({made_up(rng, split) for _ in range(400)} for split in ("train", "held_out"))
-    assert len(train) > 350
+    train, held_out = ({made_up(rng, split) for _ in range(4000)} for split in ("train", "held_out"))
+    assert len(train) > 3000
     assert not train & held_out
 
 

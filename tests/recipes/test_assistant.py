@@ -116,6 +116,13 @@ def test_every_kind_comes_up_with_its_share(drawn: dict[str, list[Row]]) -> None
     assert counts.keys() == SHARES.keys()
 
 
+def test_shares_choose_the_kinds() -> None:
+    assert {row.kind for row in rows(20, seed=0, split="train", shares={"call": 1, "persona": 3})} == {
+        "call",
+        "persona",
+    }
+
+
 def test_about_half_of_the_rows_think(drawn: dict[str, list[Row]]) -> None:
     share = sum(row.thinks for row in drawn["train"]) / len(drawn["train"])
     assert 0.28 < share < 0.58  # small talk and games think less; 100 rows: three standard deviations

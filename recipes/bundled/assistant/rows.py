@@ -16,8 +16,10 @@ SHARES: Mapping[str, float] = {
 _Maker = Callable[[random.Random, Split], Row]
 
 
-def rows(count: int, *, seed: int, split: Split) -> Iterator[Row]:
+def rows(count: int, *, seed: int, split: Split, shares: Mapping[str, float] = SHARES) -> Iterator[Row]:
     """Deterministic in its arguments; held_out rows use names, phrasings and games that no row of train has.
+
+    shares: how often each kind comes up, relative to the others; kinds left out do not.
 
     Raises     Unsupported without the extra `evals`, whose verifiers every row of instructions has passed
     """
@@ -29,5 +31,5 @@ def rows(count: int, *, seed: int, split: Split) -> Iterator[Row]:
         "instruction": instruction_rows.instruction, "standing": instruction_rows.standing,
         "structured": instruction_rows.structured, "game": Games().row, "chat": chat_rows.chat,
     }  # fmt: skip
-    for kind in rng.choices(list(SHARES), list(SHARES.values()), k=count):
+    for kind in rng.choices(list(shares), list(shares.values()), k=count):
         yield makers[kind](rng, split)

@@ -107,15 +107,19 @@ class RayRollouts:
         return self._ray.remote(num_cpus=1)(_Actor).remote(self._build)
 
     def _finished(self, index: int, running: Any, asked: tuple[object, ...]) -> list[Trajectory]:
+        cause = ""
         for _ in range(_TRIES):
             try:
                 made: list[Trajectory] = self._ray.get(running)
                 return made
-            except self._ray.exceptions.RayActorError:
+            except self._ray.exceptions.RayActorError as error:
+                cause = str(error).strip()
                 self.replaced += 1
                 self._workers[index] = self._new_worker()
                 running = self._workers[index].sample.remote(*asked)
-        raise TrainingError(f"[grpo] {_TRIES} rollout workers died one after another on the same tasks")
+        raise TrainingError(
+            f"[grpo] {_TRIES} rollout workers died one after another on the same tasks; the last: {cause[-800:]}"
+        )
 
 
 class _Actor:

@@ -39,7 +39,7 @@ class TaskSource:
     def tasks(self) -> list[Task]:
         """All of them, the same in every process. Raises InputError for a file, row, verifier or name that is wrong."""
         if self.verifier is not None:
-            limited("load", {"path": str(self.verifier)})
+            _require_sound(self.verifier)
         read = gym_tasks if self.verifier is None else partial(verified_tasks, verifier=self.verifier)
         seeds = range(_FIRST_SEED, _FIRST_SEED + self.episodes)
         tasks = [task for path in self.files for task in read(path)]
@@ -48,6 +48,12 @@ class TaskSource:
                 raise InputError(f"[rl] there is no world {name!r}; there are {', '.join(WORLD_NAMES)}")
             tasks += home_tasks(seeds) if name == HOME else game_tasks(name, seeds)
         return tasks
+
+
+def _require_sound(verifier: Path) -> None:
+    """Raises InputError for a file that cannot be run, or has no verify."""
+    if reason := limited("load", {"path": str(verifier)}).reason:
+        raise InputError(f"[verifier] {verifier}: {reason}")
 
 
 def verified_tasks(path: Path, *, verifier: Path) -> list[Task]:

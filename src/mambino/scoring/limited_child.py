@@ -54,7 +54,7 @@ def _structured(**arguments: object) -> object:
 
 def _file(path: str, row: Mapping[str, object], answer: str) -> object:
     """verify(row, answer) of a user's Python file: a number from 0 to 1, a bool, None, or a Scored."""
-    given = _verify_of(path)(row, answer)
+    given = _verify_in(path)(row, answer)
     if isinstance(given, Scored):
         return _json(given)
     if given is None:
@@ -64,8 +64,12 @@ def _file(path: str, row: Mapping[str, object], answer: str) -> object:
     return {"value": float(given), "evidence": ""}
 
 
+def _verify_in(path: str) -> Callable[[Mapping[str, object], str], object]:
+    return _verify_of(path, os.stat(path).st_mtime_ns)
+
+
 @cache
-def _verify_of(path: str) -> Callable[[Mapping[str, object], str], object]:
+def _verify_of(path: str, changed_ns: int) -> Callable[[Mapping[str, object], str], object]:
     spec = importlib.util.spec_from_file_location("verifier", path)
     if spec is None or spec.loader is None:
         raise InputError(f"[verifier] {path}: expected a Python file")
@@ -85,5 +89,5 @@ VERIFIERS: Mapping[str, Callable[..., object]] = {
     "instruction": lambda **arguments: judge_instruction(**arguments).to_json(),
     "structured": _structured,
     "file": _file,
-    "load": lambda path: callable(_verify_of(path)),
+    "load": lambda path: callable(_verify_in(path)),
 }

@@ -59,7 +59,7 @@ PRETRAIN = Stage(
 )
 ELASTIC = Stage(
     name="3-elastic",
-    schedule=Cosine(warmup_steps=30, decay_steps=870),
+    schedule=Cosine(warmup_steps=30, decay_steps=620),
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
     assistant_rows=30_000,
     shares={"stories": 0.08, "books": 0.03, "chats": 0.22, "requests": 0.05, "assistant": 0.62},
@@ -68,7 +68,7 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="4-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=1080, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=880, floor=0.02),
     optim=OptimSettings(learning_rate=8e-4, weight_decay=0.0),
     assistant_rows=40_000,
     shares={"stories": 0.02, "books": 0.0, "chats": 0.14, "requests": 0.04, "assistant": 0.80},

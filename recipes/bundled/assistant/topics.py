@@ -19,7 +19,7 @@ TASKS: Mapping[Split, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """name is one word; task asks to write about it; sentences have no commas and stand in any order."""
+    """name is one word; task asks to write about it; sentences have no commas, the most telling first."""
 
     name: str
     task: str
@@ -48,7 +48,6 @@ def topic(rng: random.Random, split: Split) -> Topic:
         "A(n) {name} can {can}.", "A young {name} is called a(n) {young}.", "A(n) {name} has {legs} legs.",
         "Many people like the {name}.", "I like the {name}.",
     ]  # fmt: skip
-    rng.shuffle(sentences)
     task = expand(rng.choice(TASKS[split]), {"topic": expand(f"a(n) {animal.name}", {}, rng)}, rng)
     return Topic(
         name=animal.name,

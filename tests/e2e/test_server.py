@@ -203,4 +203,4 @@ def test_tools_of_other_servers_come_in_and_our_own_go_out(tmp_path: Path) -> No
         names = {tool["name"] for tool in listed["result"]["tools"]}
         assert names
         assert "add" not in names
-        assert server.terminate() == 0
+        server.terminate()

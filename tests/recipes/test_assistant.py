@@ -43,7 +43,7 @@ _LEFT_OVER = re.compile(r"[{}|]|\[[a-z]+ |a\(n\)|\.\.|[.?!]\?")
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, list[Row]]:
     pytest.importorskip("if_verifiable")
-    return {"train": list(rows(100, seed=1, split="train")), "held_out": list(rows(100, seed=1, split="held_out"))}
+    return {"train": list(rows(70, seed=1, split="train")), "held_out": list(rows(70, seed=1, split="held_out"))}
 
 
 def _texts(drawn: list[Row], *roles: str) -> Iterator[str]:
@@ -125,7 +125,7 @@ def test_shares_choose_the_kinds() -> None:
 
 def test_about_half_of_the_rows_think(drawn: dict[str, list[Row]]) -> None:
     share = sum(row.thinks for row in drawn["train"]) / len(drawn["train"])
-    assert 0.28 < share < 0.58  # small talk and games think less; 100 rows: three standard deviations
+    assert 0.25 < share < 0.62  # small talk and games think less; 70 rows: over two standard deviations
 
 
 def test_supervised_training_takes_every_row_whole(drawn: dict[str, list[Row]], tmp_path: Path) -> None:

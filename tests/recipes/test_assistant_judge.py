@@ -39,7 +39,7 @@ def _with(**arguments: object) -> ToolCall:
 def test_every_expert_is_right_and_obeys_the_switch() -> None:
     pytest.importorskip("if_verifiable")
     for split in ("train", "held_out"):
-        for row in rows(70, seed=3, split=split):
+        for row in rows(40, seed=3, split=split):
             assert judge(row, row.messages[-1]).value == 1.0, row
             assert obeys_switch(row, row.messages[-1]).value == 1.0, row
 
@@ -125,14 +125,14 @@ def test_a_model_that_says_what_the_experts_say_is_perfect() -> None:
     pytest.importorskip("if_verifiable")
     template, tokenizer = ChatTemplate(TEMPLATE), open_tokenizer()
     judged = []
-    for row in rows(20, seed=6, split="held_out"):
+    for row in rows(12, seed=6, split="held_out"):
         asked = template.render(row.messages[:-1], tools=row.tools, enable_thinking=row.thinks)
         whole = template.render(row.messages, tools=row.tools, add_generation_prompt=False)
         said = whole.removeprefix(asked).removesuffix("<|im_end|>\n")
         model = ReplyLM(tokenizer, [said if row.thinks else f"<think></think>{said}"])
         judged.append(judged_answer(row, ask(Answerer(model, tokenizer, context=1024, template=TEMPLATE), row)))
     found = report(judged)
-    assert found.rows == 20
+    assert found.rows == 12
     assert {name: summary.value for name, summary in found.measures.items()} == dict.fromkeys(found.measures, 1.0)
     assert not any(found.faults.values())
 
@@ -150,7 +150,7 @@ def test_a_report_is_json_and_names_faults() -> None:
 
 def test_games_are_played_under_the_prompts_that_measure_them() -> None:
     games, rng = Games(), random.Random(0)
-    drawn = [games.row(rng, "train") for _ in range(15)]
+    drawn = [games.row(rng, "train") for _ in range(8)]
     assert len({row.check.game for row in drawn if isinstance(row.check, Plays)}) >= 3
     for row in drawn:
         assert row.messages[0].content.startswith("You play a game.\n")

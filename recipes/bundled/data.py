@@ -20,7 +20,7 @@ from mambino.tokenizer.files import tokenizer_from_directory
 from mambino.train.data import Document, Documents
 from recipes.bundled import corpora
 from recipes.bundled.assistant.row import Split
-from recipes.bundled.assistant.rows import rows
+from recipes.bundled.assistant.rows import SHARES, rows
 from recipes.bundled.assistant.template import TEMPLATE
 from recipes.bundled.chats import Turn, dialogue, story_only
 from recipes.bundled.stories import story
@@ -66,10 +66,12 @@ def prepare(folder: Path, corpora_folder: Path, scale: float, *, vocab_size: int
     )
 
 
-def assistant_documents(path: Path, prompt: PromptEncoder, count: int, *, seed: int, split: Split) -> Documents:
+def assistant_documents(
+    path: Path, prompt: PromptEncoder, count: int, *, seed: int, split: Split, shares: Mapping[str, float] = SHARES
+) -> Documents:
     """Rows of the assistant as ids, kept in path. Mutates path."""
     if not path.exists():
-        made = rows(count, seed=seed, split=split)
+        made = rows(count, seed=seed, split=split, shares=shares)
         _store(path, [document for row in made for document in _chat(row.messages, row.tools, prompt)])
     return _restore(path)
 

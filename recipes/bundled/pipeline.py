@@ -59,7 +59,12 @@ def run_stage(model: HybridLM, stage: Stage, loss: LossFunction, folder: Path, p
 def stream(stage: Stage, folder: Path, prepared: Prepared) -> MixedBatches:
     """The stage's batches from their start. Mutates folder, where the stage's rows are kept."""
     rows = assistant_documents(
-        folder / stage.name / "rows.npz", prepared.prompt, stage.assistant_rows, seed=stage.seed, split="train"
+        folder / stage.name / "rows.npz",
+        prepared.prompt,
+        stage.assistant_rows,
+        seed=stage.seed,
+        split="train",
+        shares=stage.row_shares,
     )
     corpora = {**prepared.training, "assistant": rows}
     return MixedBatches(corpora, lambda step: stage.shares, rows=ROWS, row_size=ROW_SIZE, seed=stage.seed)

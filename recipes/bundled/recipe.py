@@ -5,10 +5,11 @@ assistant at all of them. Start at PRETRAIN; pipeline.py runs the stages.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.train.optim import Cosine, OptimSettings, Schedule, WarmupStableDecay
+from recipes.bundled.assistant.rows import SHARES
 from recipes.bundled.text import BOS, EOS, SPECIALS
 
 MODEL_NAME = "mambino-tiny"
@@ -35,7 +36,7 @@ ROWS, ROW_SIZE = 6, 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """assistant_rows are drawn afresh for every stage; shares say how much of a batch is from which corpus.
+    """assistant_rows are drawn afresh for every stage, by kind as row_shares say; shares: of the corpora in a batch.
 
     target_weight, where there is a teacher, is what the text itself counts beside it.
     """
@@ -44,6 +45,7 @@ class Stage:
     schedule: Schedule
     optim: OptimSettings
     assistant_rows: int
+    row_shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     shares: Mapping[str, float]
     seed: int
     target_weight: float = 1.0
@@ -68,9 +70,10 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="4-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=880, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=1380, floor=0.02),
     optim=OptimSettings(learning_rate=8e-4, weight_decay=0.0),
     assistant_rows=40_000,
+    row_shares={**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08},
     shares={"stories": 0.02, "books": 0.0, "chats": 0.14, "requests": 0.04, "assistant": 0.80},
     seed=SEED + 2,
 )
@@ -80,6 +83,7 @@ QAD = Stage(
     schedule=Cosine(warmup_steps=10, decay_steps=140, floor=0.02),
     optim=OptimSettings(learning_rate=1e-4, weight_decay=0.0, use_muon=False),
     assistant_rows=6_000,
+    row_shares=SFT.row_shares,
     shares=SFT.shares,
     seed=SEED + 3,
 )

@@ -135,6 +135,13 @@ class Goal:
     target: float | None
     timer: Timer | None
 
+    def met_in(self, home: Home) -> Home:
+        """home with just this goal met."""
+        timers = home.timers if self.timer is None else (*home.timers, self.timer)
+        target = home.target if self.target is None else self.target
+        lights, locked = home.lights | self.lights, home.locked | self.locked
+        return replace(home, lights=lights, locked=locked, target=target, timers=timers)
+
     def score(self, before: Home, after: Home) -> float:
         """From 0 to 1: how much of the goal is met, less what was changed without being asked for."""
         met = [after.lights.get(room) == level for room, level in self.lights.items()]

@@ -20,6 +20,8 @@ SUITES = {
     "mmlu": "knowledge, four choices, by log-probabilities",
     "blimp": "grammar, minimal pairs, by log-probabilities",
     "games": "five small worlds; games:game2048 and so on for one",
+    "home": "tools over several turns in a simulated home, judged by its state",
+    "persona": "staying in a role, keeping its facts, remembering the guest",
     "structured": "JSON, YAML, XML, TOML and CSV of a schema (NeMo-Gym rows)",
     "actions": "the next tool call, by comparison of arguments (NeMo-Gym rows)",
     "calendar": "scheduling under constraints (NeMo-Gym rows)",

@@ -9,6 +9,7 @@ import click
 from mambino.cli.options import debug_option, json_option, shown_model_name
 from mambino.cli.sampling import choose_sampling
 from mambino.cli.terminal import human_bytes, human_count
+from mambino.compress.offered import offered_subs
 from mambino.config import AttentionSpec, HybridConfig, LayerSpec, MambaSpec, MlpSpec
 from mambino.errors import MambinoError
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
@@ -87,6 +88,7 @@ def report(checkpoint: Checkpoint) -> dict[str, object]:
         "hidden_size": config.hidden_size,
         "vocab_size": config.vocab_size,
         "max_context": config.max_context,
+        "budgets": {name: sub.config.num_parameters for name, sub in offered_subs(checkpoint).items()},
         "state_nbytes": {str(context): config.state_nbytes(context) for context in _contexts(config)},
         "tokenizer": _tokenizer_line(checkpoint),
         "chat_template": checkpoint.chat_template is not None,
@@ -108,6 +110,12 @@ def _lines(checkpoint: Checkpoint) -> list[tuple[str, str]]:
         ("weights", f"{human_bytes(checkpoint.nbytes)}, {8 * checkpoint.nbytes / stored:.2f} bits per weight"),
     ]
     lines += [("", f"{share.type:<8}{_share_text(share, checkpoint.nbytes)}") for share in shares]
+    subs = offered_subs(checkpoint)
+    lines += (
+        [("budgets", ", ".join(f"{name} ({human_count(sub.config.num_parameters)})" for name, sub in subs.items()))]
+        if subs
+        else []
+    )
     lines += [
         ("context", f"{config.max_context} tokens"),
         ("memory", _memory_text(checkpoint)),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from mambino.chat.answering import Answerer
 from mambino.chat.events import ChatEvent, TextPart
 from mambino.chat.messages import Message
 from mambino.chat.session import Chat
@@ -39,7 +38,7 @@ def fed(model: ReplyLM) -> int:
 
 
 def absorbed(chat: Chat) -> list[int]:
-    (slot,) = chat._answerer._slots.idle()
+    (slot,) = chat.answerer._slots.idle()
     assert list(slot.state.absorbed) == slot.ids  # type: ignore[attr-defined]
     return slot.ids
 
@@ -298,7 +297,7 @@ def test_snapshots_stay_under_the_cap_of_the_cache() -> None:
         max_tokens=4096,
         params=GREEDY,
         system="S",
-        answerer=Answerer(model, TOKENIZER, context=4096, cache=cache),
+        cache=cache,
     )
     sizes = []
     for index in range(12):

@@ -93,7 +93,7 @@ def test_async_chats_give_the_same_events() -> None:
 
 def test_without_tools_a_call_is_text() -> None:
     chat = chat_of(call("1"))
-    chat = Chat(chat._answerer.model, TOKENIZER, max_tokens=4096, params=SamplingParams(temperature=0.0))
+    chat = Chat(chat.answerer.model, TOKENIZER, max_tokens=4096, params=SamplingParams(temperature=0.0))
     assert "<function=add>" in chat.ask("go")
 
 

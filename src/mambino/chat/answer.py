@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from mambino.chat.absorbed import AbsorbedText
 from mambino.chat.events import AnswerEvent, CallEnded, TextPart
 from mambino.chat.messages import Message
 from mambino.chat.spelling import Spelling
 from mambino.chat.turn import Turn
+from mambino.generation.closing import Closing
 from mambino.generation.constraint import Constraint
 from mambino.generation.generate import Decoder, Generation, generate
 from mambino.generation.params import SamplingParams
@@ -89,7 +89,7 @@ class _StoppedError(Exception):
     """stop() was called while the prompt was being absorbed."""
 
 
-class Answer(Iterator[AnswerEvent]):
+class Answer(Closing, Iterator[AnswerEvent]):
     """Iterate over it, or close it early (it is a context manager). One thread iterates; stop() is safe from any."""
 
     def __init__(self, plan: Plan, seat: Seat) -> None:
@@ -132,14 +132,6 @@ class Answer(Iterator[AnswerEvent]):
 
     def __next__(self) -> AnswerEvent:
         return next(self._events)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the answer here and free its state. May be called twice."""

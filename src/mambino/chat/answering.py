@@ -155,6 +155,13 @@ class Answerer:
         self.cache.forget(text, beyond=shared)
         self._slots.leave(text, beyond=shared)
 
+    def prepare(self, request: AnswerRequest) -> None:
+        """Compile what steers answers to such requests: for tools and a large vocabulary, the first takes a second.
+
+        Raises     InputError as answer does
+        """
+        self._steering(request, "")
+
     def warm(
         self, request: AnswerRequest, *, on_progress: Progress | None = None, on_disk: bool = False
     ) -> Place | None:
@@ -164,6 +171,7 @@ class Answerer:
 
         Mutates    the cache: the place is pinned, if it fits under the cap; if on_disk it is also stored
         """
+        self.prepare(request)
         text = self._renderer.stable(request)
         if not text:
             return None

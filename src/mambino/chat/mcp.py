@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mambino.chat.tools import Tool
 from mambino.errors import InputError, ToolError, Unsupported
+from mambino.generation.closing import Closing
 
 if TYPE_CHECKING:
     import mcp
@@ -60,7 +60,7 @@ class _Connection:
     tools: "Sequence[mcp_types.Tool]"
 
 
-class McpTools:
+class McpTools(Closing):
     """Connections to servers, and their tools. A context manager: close() ends the programs it started."""
 
     def __init__(
@@ -92,14 +92,6 @@ class McpTools:
             self.close()
             raise
         self.tools = self._named(connections)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Leave all servers. Tools fail from then on. May be called twice."""

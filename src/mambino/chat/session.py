@@ -21,6 +21,8 @@ from mambino.chat.tools import Tool
 from mambino.chat.turn import Turn
 from mambino.errors import ContextFull, InputError
 from mambino.generation.params import SamplingParams
+from mambino.generation.prefix_cache import SnapshotTree
+from mambino.generation.state_store import StateStore
 from mambino.lm import LanguageModel
 from mambino.tokenizer.tokenizer import Tokenizer
 
@@ -49,23 +51,23 @@ class Chat:
         tools: ToolBox | Sequence[Tool | Callable[..., object]] = (),
         when_full: ContextPolicy = "error",
         template: str | None = None,
-        answerer: Answerer | None = None,
+        cache: SnapshotTree | None = None,
+        store: StateStore | None = None,
     ) -> None:
         """max_tokens is the room for the conversation. Functions given as tools are described from their signatures.
 
         persona gives the system text, the greeting, and sampling and thinking where params and thinking are None;
         remembered is what it knows from earlier conversations (memory.Memory.text).
 
-        answerer is shared with other chats; None makes one of max_tokens, and of template.
+        cache and store can be shared with other chats of the same model; None for an own cache, and nothing on disk.
+        template replaces the tokenizer's.
 
         Raises     TemplateError if there is no usable template; InputError if it has no thinking switch to set, or for
                    both a system text and a persona
         """
         if persona is not None and system is not None:
             raise InputError("[chat] a persona brings its own system text; give one of the two")
-        self._answerer = (
-            Answerer(model, tokenizer, context=max_tokens, template=template) if answerer is None else answerer
-        )
+        self.answerer = Answerer(model, tokenizer, context=max_tokens, cache=cache, store=store, template=template)
         advised = {} if persona is None else persona.sampling
         self.params = SamplingParams(**advised) if params is None else params  # type: ignore[arg-type]  # it checks
         self.output: OutputFormat | None = None
@@ -85,7 +87,7 @@ class Chat:
 
     @property
     def prompt(self) -> PromptEncoder:
-        return self._answerer.prompt
+        return self.answerer.prompt
 
     @property
     def system(self) -> str | None:
@@ -119,7 +121,7 @@ class Chat:
     @property
     def state_nbytes(self) -> int:
         """Bytes of the state and its snapshots."""
-        return self._answerer.state_nbytes
+        return self.answerer.state_nbytes
 
     def set_system(self, system: str | None) -> None:
         """Replace the system message, or remove it with None. Mutates messages."""
@@ -215,20 +217,24 @@ class Chat:
             if len(self.messages) == start:
                 self.messages = before
 
+    def prepare(self) -> None:
+        """In idle time: what the first answer would wait for beside its prompt. Raises TemplateError, InputError."""
+        self.answerer.prepare(self._request(self.messages, may_call=True))
+
     def settle(self) -> None:
         """In idle time: absorb the history as the next question's prompt will hold it. Any answer may interrupt it."""
         if self.messages and self.messages[-1].role == "assistant":
             shown = self._window.view(self.messages)
-            self._answerer.settle(self._request(shown[:-1], may_call=True), shown[-1])
+            self.answerer.settle(self._request(shown[:-1], may_call=True), shown[-1])
 
     def stop_settling(self) -> None:
         """Make settle(), running in another thread, return soon; waits until it has."""
-        self._answerer.stop_settling()
+        self.answerer.stop_settling()
 
     def _answer(self, may_call: bool, on_progress: Progress | None) -> Generator[ChatEvent, None, None]:
         self.last_turn = None
         request = self._request(self._fitting(), may_call)
-        with self._answerer.answer(request, on_prompt_progress=on_progress) as answer:
+        with self.answerer.answer(request, on_prompt_progress=on_progress) as answer:
             self._running = answer
             if self._is_stopping:
                 answer.stop()
@@ -248,9 +254,9 @@ class Chat:
         reserve = min(self.params.max_tokens or _ANSWER_RESERVE, self.max_tokens // 4)
 
         reader = Reader(
-            count=lambda messages: self._answerer.count_tokens(self._request(messages, may_call=True)),
+            count=lambda messages: self.answerer.count_tokens(self._request(messages, may_call=True)),
             summarise=self._summary,
-            forget=lambda messages: self._answerer.forget(self._request(messages, may_call=True)),
+            forget=lambda messages: self.answerer.forget(self._request(messages, may_call=True)),
         )
         return self._window.fit(self.messages, reserve, reader)
 
@@ -258,7 +264,7 @@ class Chat:
         """What messages say, in the model's words; "" if even that does not fit."""
         request = summary_request(messages, has_thinking_switch=self.prompt.template.has_thinking_switch)
         try:
-            with self._answerer.answer(request) as answer:
+            with self.answerer.answer(request) as answer:
                 for _ in answer:
                     pass
                 return "" if answer.message is None else answer.message.content.strip()

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from threading import Thread
 from types import FrameType
@@ -81,8 +81,8 @@ def command(
     asked = overrides(ctx)
     opened = open_all(chosen_model(ctx))
     pack = None if persona is None else open_persona(persona, opened.model, opened.fingerprint)
-    sampling = choose_sampling(opened.checkpoint, asked if pack is None else {**pack.persona.sampling, **asked})
-    answerer = opened.answerer(store=opened.store() if keep_state else None)
+    advised: Mapping[str, object] = {} if pack is None else pack.persona.sampling
+    sampling = choose_sampling(opened.checkpoint, asked, advised=advised)
     memory = None if pack is None else memory_of(pack.persona)
     chat = Chat(
         opened.model,
@@ -94,8 +94,10 @@ def command(
         remembered="" if memory is None else memory.text(),
         thinking=thinking,
         when_full=when_full,
-        answerer=answerer,
+        cache=opened.cache(),
+        store=opened.store() if keep_state else None,
     )
+    answerer = chat.answerer
     if pack is not None and pack.place is not None:
         answerer.cache.put(pack.place, keep="pinned")
     elif pack is not None and pack.note:
@@ -124,6 +126,7 @@ def _equip(chat: Chat, answerer: Answerer, tools: ToolBox) -> None:
         note("this model's chat template knows no tools; it talks without them")
     elif tools.schemas:
         chat.tools = tools
+        Thread(target=_prepare, args=(chat,), daemon=True).start()  # while the first question is typed
         note(f"tools: {', '.join(str(schema['name']) for schema in tools.schemas)}")
 
 
@@ -154,6 +157,11 @@ def _talk(talk: Talk, commands: Commands, *, keep_history: bool) -> None:
             _show(talk, answer)
             if sys.stdin.isatty():  # while the next question is typed
                 Thread(target=_settle, args=(talk.chat,), daemon=True).start()
+
+
+def _prepare(chat: Chat) -> None:
+    with suppress(MambinoError):  # the first answer will say so
+        chat.prepare()
 
 
 def _settle(chat: Chat) -> None:

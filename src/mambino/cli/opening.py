@@ -52,6 +52,10 @@ class Opened:
         """Of the weights and how they run: what saved states belong to."""
         return fingerprint(self.checkpoint, *self.how)
 
+    def cache(self) -> SnapshotTree:
+        """Room for snapshots inside the plan."""
+        return SnapshotTree(self.plan.snapshots)
+
     def answerer(self, *, store: StateStore | None = None) -> Answerer:
         """Answers inside the plan: its slots, its context, its room for snapshots."""
         return Answerer(
@@ -59,7 +63,7 @@ class Opened:
             self.tokenizer,
             context=self.plan.context,
             slots=self.plan.slots,
-            cache=SnapshotTree(self.plan.snapshots),
+            cache=self.cache(),
             store=store,
         )
 

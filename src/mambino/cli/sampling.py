@@ -5,6 +5,7 @@ Start at choose_sampling.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Literal
 
 from mambino.cli.options import Overrides, fresh_seed
@@ -13,7 +14,7 @@ from mambino.formats.checkpoint import Checkpoint
 from mambino.generation.defaults import recommended_params
 from mambino.generation.params import SamplingParams
 
-Source = Literal["recommended by the model", "mambino's default", "yours"]
+Source = Literal["recommended by the model", "mambino's default", "the persona's", "yours"]
 
 # For models whose files recommend nothing: cautious, and the same for all of them.
 DEFAULT = SamplingParams(temperature=0.7, top_p=0.95)
@@ -21,6 +22,7 @@ DEFAULT = SamplingParams(temperature=0.7, top_p=0.95)
 _SHOWN = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 _LIMITS = ("seed", "stop", "max_tokens")
 _NEUTRAL = SamplingParams()
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +32,15 @@ class ChosenSampling:
     params: SamplingParams
     sources: Mapping[str, Source]
 
-    def with_field(self, name: str, value: object) -> "ChosenSampling":
-        """The user's choice of one field. Raises InputError for an unknown field or a bad value."""
+    def with_field(self, name: str, value: object, source: Source = "yours") -> "ChosenSampling":
+        """With another choice of one field. Raises InputError for an unknown field or a bad value."""
         if name not in (*_SHOWN, *_LIMITS):
             raise InputError(f"[sampling] unknown setting {name!r}; known are {', '.join((*_SHOWN, *_LIMITS))}")
         try:
             params = replace(self.params, **{name: value})  # type: ignore[arg-type]  # SamplingParams checks
         except TypeError as error:
             raise InputError(f"[sampling] {name}: {value!r} does not fit") from error
-        return ChosenSampling(params=params, sources={**self.sources, name: "yours"})
+        return ChosenSampling(params=params, sources={**self.sources, name: source})
 
     def with_fresh_seed(self) -> "ChosenSampling":
         """With a new seed, unless the user chose one: shown, so that an answer can be repeated by typing its seed."""
@@ -61,8 +63,10 @@ class ChosenSampling:
         return {**values, "stop": list(self.params.stop), "sources": dict(self.sources)}
 
 
-def choose_sampling(checkpoint: Checkpoint, overrides: Overrides) -> ChosenSampling:
-    """The model's recommendation, else DEFAULT, under the user's own.
+def choose_sampling(
+    checkpoint: Checkpoint, overrides: Overrides, *, advised: Mapping[str, object] = _NOTHING
+) -> ChosenSampling:
+    """The model's recommendation, else DEFAULT, under what a persona advises, under the user's own.
 
     Raises     InputError for a value out of range
     """
@@ -74,6 +78,8 @@ def choose_sampling(checkpoint: Checkpoint, overrides: Overrides) -> ChosenSampl
         params = replace(params, temperature=DEFAULT.temperature, top_p=DEFAULT.top_p)
         sources = {"temperature": "mambino's default", "top_p": "mambino's default"}
     chosen = ChosenSampling(params=params, sources=sources)
+    for name, value in advised.items():
+        chosen = chosen.with_field(name, value, "the persona's")
     for name, value in overrides.items():
         chosen = chosen.with_field(name, value)
     return chosen

@@ -208,9 +208,12 @@ def _pin(opened: Opened, service: "Service", name: str, tools: ServedTools) -> N
     """Make a persona answer at once, for good: its packed state, or its text read now."""
     answerer = service.answerer
     pack = open_persona(name, service.batching, opened.fingerprint)
+    schemas = tools.box(pack.persona.id).schemas if answerer.knows_tools else ()
+    request = request_of(pack.persona, schemas)
     if pack.place is None or not answerer.cache.put(pack.place, keep="pinned"):
-        schemas = tools.box(pack.persona.id).schemas if answerer.knows_tools else ()
-        answerer.warm(request_of(pack.persona, schemas))
+        answerer.warm(request)
+    else:
+        answerer.prepare(request)
     note(f"{pack.persona.name} is ready")
 
 

@@ -5,12 +5,12 @@ Knows only the lm contract; text comes from a decoder that the caller passes. St
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
 import numpy as np
 
 from mambino.errors import InputError
+from mambino.generation.closing import Closing
 from mambino.generation.constraint import Constraint
 from mambino.generation.params import SamplingParams
 from mambino.generation.sampling import Sampler, logprobs
@@ -50,7 +50,7 @@ class TokenEvent:
     stop: int | str | None = None
 
 
-class Generation(Iterator[TokenEvent]):
+class Generation(Closing, Iterator[TokenEvent]):
     """A running completion: iterate over it, or close it early (it is a context manager).
 
     Invariants, at every moment, also after close, Ctrl-C, or an error in the model:
@@ -75,14 +75,6 @@ class Generation(Iterator[TokenEvent]):
         event = next(self._events)
         self.finish_reason = event.finish_reason
         return event
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the completion here. Nothing more is evaluated. May be called twice."""

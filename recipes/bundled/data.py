@@ -23,10 +23,11 @@ from recipes.bundled.assistant.row import Split
 from recipes.bundled.assistant.rows import SHARES, rows
 from recipes.bundled.assistant.template import TEMPLATE
 from recipes.bundled.chats import Turn, dialogue, story_only
+from recipes.bundled.copies import Segment, exercise
 from recipes.bundled.stories import story
 from recipes.bundled.text import BOS, train_tokenizer, write_tokenizer
 
-TEXTS = ("stories", "books", "chats", "requests")
+TEXTS = ("stories", "books", "chats", "requests", "copies")
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _NAMES = ("Anna", "Tom", "Lily", "Ben", "Mia", "Max", "Rosa", "Finn")
 _SAMPLE, _SAMPLE_ROWS = 6000, 96_000  # what the tokenizer is made from: texts of each kind, and rows at scale 1
@@ -76,7 +77,7 @@ def assistant_documents(
     return _restore(path)
 
 
-Text = str | tuple[Message, ...]  # raw, or a chat
+Text = str | tuple[Message, ...] | list[Segment]  # raw, a chat, or an exercise
 
 
 def _texts(folder: Path | None, scale: float, seed: int) -> dict[str, list[Text]]:
@@ -86,6 +87,7 @@ def _texts(folder: Path | None, scale: float, seed: int) -> dict[str, list[Text]
         "books": [] if folder is None else list(_books(folder, rng)),
         "chats": [_messages(dialogue(rng)) for _ in range(1 + round(80_000 * scale))],
         "requests": [_messages(story_only(rng)) for _ in range(1 + round(20_000 * scale))],
+        "copies": [exercise(rng) for _ in range(1 + round(60_000 * scale))],
     }
 
 
@@ -109,7 +111,10 @@ def _sample(texts: Mapping[str, Sequence[Text]], scale: float, seed: int) -> Ite
     template = ChatTemplate(TEMPLATE)
     for name in TEXTS:
         for text in texts[name][:_SAMPLE]:
-            yield text if isinstance(text, str) else template.render(text, add_generation_prompt=False)
+            if isinstance(text, str):
+                yield text
+            elif isinstance(text, tuple):  # exercises are of the same words
+                yield template.render(text, add_generation_prompt=False)
     for row in rows(round(_SAMPLE_ROWS * scale), seed=seed, split="train"):
         yield template.render(row.messages, tools=row.tools, add_generation_prompt=False)
 
@@ -118,11 +123,21 @@ def _encoded(texts: Iterable[Text], prompt: PromptEncoder) -> list[Document]:
     documents = []
     for text in texts:
         if isinstance(text, str):
-            ids = prompt.tokenizer.encode(f"{BOS}{text}</s>", parse_special=True)
-            documents.append(Document(tokens=np.array(ids, np.int32), counted=np.ones(len(ids), np.bool_)))
+            documents.append(_pieces([(f"{BOS}{text}</s>", True)], prompt))
+        elif isinstance(text, list):
+            documents.append(_pieces([(BOS, False), *text], prompt))
         else:
             documents += _chat(text, (), prompt)
     return documents
+
+
+def _pieces(segments: Sequence[Segment], prompt: PromptEncoder) -> Document:
+    """Encoded as one text; a token counts where its last character does."""
+    tokenizer = prompt.tokenizer
+    ids = np.array(tokenizer.encode("".join(text for text, _ in segments), parse_special=True), np.int32)
+    flags = np.repeat([is_counted for _, is_counted in segments], [len(text.encode()) for text, _ in segments])
+    ends = np.cumsum([len(tokenizer.token_bytes(int(token))) for token in ids])
+    return Document(tokens=ids, counted=flags[ends - 1])
 
 
 def _chat(

@@ -53,10 +53,10 @@ class Stage:
 
 PRETRAIN = Stage(
     name="1-pretrained",
-    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=950, decay_steps=350),
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=2150, decay_steps=400),
     optim=OptimSettings(learning_rate=3e-3, weight_decay=0.05),
     assistant_rows=30_000,
-    shares={"stories": 0.14, "books": 0.06, "chats": 0.25, "requests": 0.08, "assistant": 0.47},
+    shares={"stories": 0.08, "books": 0.03, "chats": 0.14, "requests": 0.04, "copies": 0.31, "assistant": 0.40},
     seed=SEED,
 )
 ELASTIC = Stage(
@@ -64,17 +64,17 @@ ELASTIC = Stage(
     schedule=Cosine(warmup_steps=30, decay_steps=620),
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
     assistant_rows=30_000,
-    shares={"stories": 0.08, "books": 0.03, "chats": 0.22, "requests": 0.05, "assistant": 0.62},
+    shares={"stories": 0.06, "books": 0.02, "chats": 0.16, "requests": 0.04, "copies": 0.12, "assistant": 0.60},
     seed=SEED + 1,
     target_weight=0.3,
 )
 SFT = Stage(
     name="4-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=1380, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=780, floor=0.02),
     optim=OptimSettings(learning_rate=8e-4, weight_decay=0.0),
     assistant_rows=40_000,
     row_shares={**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08},
-    shares={"stories": 0.02, "books": 0.0, "chats": 0.14, "requests": 0.04, "assistant": 0.80},
+    shares={"stories": 0.02, "books": 0.0, "chats": 0.12, "requests": 0.04, "copies": 0.04, "assistant": 0.78},
     seed=SEED + 2,
 )
 # Not part of the bundled file: the same model, made to bear rounding to 4 bits.

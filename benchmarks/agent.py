@@ -1,10 +1,13 @@
 """Time to first token through a tool-using, thinking conversation: from kept state, from nothing, and by llama-server.
 
     python benchmarks/agent.py MODEL [--turns 10] [--system-tokens 4000] [--recompute 2,6,10]
-        [--llama-server PATH [--peer-turns 3]] [--memory-turns 50]
+        [--llama-server PATH [--peer-turns 3]] [--memory-turns 50] [--window-turns 50 --window-context 1024]
 
 Every turn is two requests: a question that is answered by thinking and a tool call, and the tool's result that is
 answered in words. Replies are forced, so that random weights will do. A table, then one JSON line.
+
+Memory, each in a conversation of its own: over turns that all stay in the context; and (with any chat template, say
+--turns 0) over turns of which the oldest are dropped, so that the conversation is as long at the end as before.
 """
 
 import argparse
@@ -24,6 +27,7 @@ import numpy as np
 from mambino.chat.answering import Answerer
 from mambino.chat.messages import Message, ToolCall
 from mambino.chat.request import AnswerRequest
+from mambino.chat.session import Chat
 from mambino.generation.params import SamplingParams
 from mambino.generation.prefix_cache import SnapshotTree
 from mambino.lm import Float32Array, Int32Array, LanguageModel, SequenceState, Snapshot
@@ -41,6 +45,7 @@ TOOL = {
 ROOMS = ("kitchen", "hall", "cellar", "attic", "study", "porch", "garage", "bath", "nursery", "pantry")
 THOUGHT = "The user wants the light in the {room} changed. I have a tool for that, so I call it with on set to true."
 RULE = "Rule {number}: when somebody asks for thing number {number}, look it up first and answer in one sentence. "
+CACHE_NBYTES = 2**29  # what chat and serve take without --memory
 FORCE = 1e4  # added to the logit of the forced id
 
 
@@ -134,7 +139,7 @@ class Ours:
         self.model = ForcedLM(open_model(path, threads=threads))
         self.tokenizer = open_tokenizer(path)
         self.context = context
-        self.answerer = self.fresh(2**31)
+        self.answerer = self.fresh(4 * CACHE_NBYTES)
         self.said: dict[tuple[str, int], Message] = {}  # by content and turn
         self.end = self.tokenizer.special_tokens["<|im_end|>"]
 
@@ -266,14 +271,42 @@ def measure_ours(ours: Ours, steps: Sequence[Step], recomputed: set[int]) -> lis
     return rows
 
 
-def measure_memory(ours: Ours, turns: int, rules: int) -> dict[str, int]:
-    """Resident memory after 5 turns and at the end."""
-    after_five = 0
+def held(ours: Ours, answerer: Answerer, tokens: int) -> dict[str, int]:
+    """What the process holds with a conversation of so many tokens: in all, its keys and values, and snapshots."""
+    nbytes = ours.model.config.state_nbytes
+    return {
+        "resident_kib": resident_kib(),
+        "kv_kib": (nbytes(tokens) - nbytes(0)) // 1024,
+        "snapshots_kib": answerer.cache.nbytes // 1024,
+        "snapshots": len(answerer.cache),
+        "tokens": tokens,
+    }
+
+
+def measure_memory(ours: Ours, turns: int, rules: int) -> dict[str, object]:
+    """After 5 turns and at the end of a conversation that stays in the context."""
+    record: dict[str, object] = {}
     for step in conversation(turns, rules):
-        ours.answer(step)
-        if step.turn == 5:
-            after_five = resident_kib()
-    return {"after_5_turns_kib": after_five, f"after_{turns}_turns_kib": resident_kib()}
+        row = ours.answer(step)
+        if step.turn in (5, turns):
+            record[f"after_{step.turn}_turns"] = held(ours, ours.answerer, int(str(row["prompt_tokens"])))
+    return record
+
+
+def measure_window(ours: Ours, turns: int, context: int) -> dict[str, object]:
+    """After every tenth part of a conversation that outgrows context again and again."""
+    params = SamplingParams(temperature=0.0, max_tokens=100)
+    cache = SnapshotTree(CACHE_NBYTES)
+    chat = Chat(ours.model, ours.tokenizer, max_tokens=context, params=params, when_full="drop", cache=cache)
+    record: dict[str, object] = {}
+    for turn in range(1, turns + 1):
+        room = ROOMS[turn % len(ROOMS)]
+        ours.model.script = [*ours.tokenizer.encode(f"{THOUGHT.format(room=room)} " * 2), ours.end]
+        chat.ask(f"Question {turn}: is it dark in the {room}?")
+        chat.settle()
+        if turn % max(1, turns // 10) == 0:
+            record[f"after_{turn}_turns"] = {**held(ours, chat.answerer, chat.used_tokens), "dropped": chat.num_dropped}
+    return record
 
 
 def measure_peer(server: LlamaServer, ours: Ours, steps: Sequence[Step]) -> list[dict[str, float]]:
@@ -290,7 +323,9 @@ def measure_peer(server: LlamaServer, ours: Ours, steps: Sequence[Step]) -> list
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    for name, value in (("turns", 10), ("system-tokens", 4000), ("memory-turns", 0), ("peer-turns", 3), ("threads", 2)):
+    numbers = {"turns": 10, "system-tokens": 4000, "peer-turns": 3, "threads": 2}
+    numbers |= {"memory-turns": 0, "window-turns": 0, "window-context": 1024}
+    for name, value in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--recompute", default="2,6,10", help="turns that are also computed from nothing")
     parser.add_argument("--llama-server", metavar="PATH")
@@ -308,9 +343,13 @@ def main() -> None:
         record["times_sooner_than_recomputing"] = statistics.median(ratios)
         print(f"from turn 2: {statistics.median(ratios):.1f} times sooner than from nothing")
     if options.memory_turns:
-        ours.answerer, ours.said = ours.fresh(2**29), {}
+        ours.answerer, ours.said = ours.fresh(CACHE_NBYTES), {}
         record["memory"] = measure_memory(ours, options.memory_turns, rules)
         print(record["memory"])
+    if options.window_turns:
+        ours.answerer, ours.said = ours.fresh(CACHE_NBYTES), {}
+        record["window"] = measure_window(ours, options.window_turns, options.window_context)
+        print(record["window"])
     if options.llama_server:
         with running(LlamaServer(options.llama_server, options.model, context, options.threads)) as server:
             peer = measure_peer(server, ours, steps[: 2 * options.peer_turns])

@@ -87,7 +87,7 @@ def test_a_long_prompt_is_cut_while_others_answer_and_whole_alone(tiny_config: H
     pieces = [count for one in model.passes for count in one if count > SHORT_TOKENS]
     assert sum(pieces) == len(prompt)
     assert max(pieces) <= LARGEST_PIECE
-    assert sum(1 for one in model.passes if 1 in one and len(one) == 2) >= 2
+    assert any(1 in one and len(one) == 2 for one in model.passes)
 
 
 def test_one_failing_sequence_leaves_the_others_alone(tiny_config: HybridConfig) -> None:

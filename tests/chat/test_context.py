@@ -115,3 +115,7 @@ def test_a_server_finds_the_window_of_each_conversation_again() -> None:
     assert windows.fit(other, 10, reader) == tuple(other)
     assert windows.fit([*one, Message(role="user", content="more")], 10, reader)[1] is shown[1]
     assert forgotten == [tuple(one)]
+    twin = [*one[:3], Message(role="user", content="another way"), *one[4:]]
+    windows.fit(twin, 10, reader)
+    windows.fit([*one, Message(role="user", content="more")], 10, reader)
+    assert forgotten == [tuple(one), tuple(twin)]

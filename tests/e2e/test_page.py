@@ -305,7 +305,14 @@ def test_what_a_persona_remembers_can_be_read_corrected_and_forgotten(tmp_path: 
         browser.wait(f"{IDLE} && {LAST}.textContent.includes('Noted.')")
         browser.wait("document.querySelectorAll('#sessions li').length === 2")
         saved = [json.loads(path.read_bytes()) for path in tmp_path.glob("*.json") if path.name != "memory.json"]
-        assert any("You are Ada." in (one.get("remembered") or "") for one in saved)
+        (told,) = [one for one in saved if "You are Ada." in (one.get("remembered") or "")]
+        browser.js(f"window.told = {json.dumps(told)}")
+        messages = browser.js(
+            "import('/page/conversation.js')"
+            ".then(({ Conversation }) => new Conversation(window.told).messages('Cook.'))"
+        )
+        assert messages[0] == {"role": "system", "content": "Cook."}
+        assert messages[2]["content"].endswith("- You are Ada.\n\nwho am I?")
         assert browser.problems == []
 
 

@@ -17,6 +17,7 @@ ContextPolicy = Literal["error", "drop", "summarise"]
 WARN_SHARE = 0.8  # of the context: from here on a user is told
 _KEEP_SHARE = 0.5  # of the context that is left after making room, so that room is not made at every turn
 _MAX_WINDOWS = 256  # conversations whose windows are remembered
+_TELLING_MESSAGES = 4  # what one is known by: many begin with the same words
 _SUMMARY_INTRODUCTION = "Summary of our earlier conversation:\n"
 _SUMMARY_REPLY = "I remember."
 
@@ -122,9 +123,8 @@ class Windows:
 
     def fit(self, messages: Sequence[Message], reserve: int, reader: Reader) -> tuple[Message, ...]:
         """As ContextWindow.fit; one at a time for each conversation."""
-        first = next((message for message in messages if message.role == "user"), None)
         with self._lock:
-            kept = self._find(repr((messages[:1], first)))
+            kept = self._find(repr(tuple(messages[:_TELLING_MESSAGES])))
         with kept.lock:
             return kept.window.fit(messages, reserve, reader)
 

@@ -54,10 +54,14 @@ export class Conversation {
     return new Conversation({ title: `${this.title} (branch)`.slice(0, 200), persona, system, remembered, nodes: this.path(node.id), head: node.id });
   }
 
-  // The messages that the model sees; system is the text before them.
+  // The messages that the model sees; system is the text before them. What is remembered goes with the first question:
+  // so the instructions stay what the server has read already.
   messages(system) {
-    const before = [system, this.remembered].filter(Boolean).map((content) => ({ role: "system", content }));
-    return [...before, ...this.path().filter((node) => !node.stats?.error).map(messageOf)];
+    const before = system ? [{ role: "system", content: system }] : [];
+    const messages = this.path().filter((node) => !node.stats?.error).map(messageOf);
+    const first = messages.find((message) => message.role === "user");
+    if (this.remembered && first) first.content = `${this.remembered}\n\n${first.content}`;
+    return [...before, ...messages];
   }
 }
 

@@ -30,6 +30,14 @@ def test_snapshots_get_a_tenth_of_the_ceiling_or_what_is_left() -> None:
     assert plan(4096, 1, ceiling=GIB).snapshots == 0
 
 
+def test_one_conversation_at_its_full_length_can_keep_its_places() -> None:
+    deep = plan(32_768, 1)
+    assert deep.kv + 4 * deep.state == deep.snapshots
+    assert plan(32_768, 1, ceiling=6 * GIB).snapshots == deep.snapshots
+    assert plan(4096, 1).snapshots == 512 * 2**20
+    assert plan(200_000, 1).snapshots == GIB
+
+
 def test_each_piece_of_advice_is_enough() -> None:
     ceiling = int(3.6 * GIB)
     lines = advice(CONFIG, plan(ceiling=ceiling), ceiling)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
 from mambino.errors import InputError
 
-SNAPSHOT_SHARE = 0.1  # of a ceiling, for snapshots
-DEFAULT_SNAPSHOT_NBYTES = 512 * 2**20  # without a ceiling
+SNAPSHOT_SHARE = 0.1  # of a ceiling, for snapshots; more if one conversation at its full length needs it
+DEFAULT_SNAPSHOT_NBYTES = 512 * 2**20  # without a ceiling; up to twice as much for one conversation at its full length
+_LINE_PLACES = 4  # of one conversation at once: its beginning, and its last questions
 _PASS_ROWS = 512  # tokens that the engine absorbs in one pass
 _PROCESS_NBYTES = 48 * 2**20  # Python and libraries, measured
 _TOKENIZER_NBYTES_PER_ID = 1250  # while it is built, measured with 131,072 ids
@@ -52,7 +53,7 @@ def plan_memory(
     """The plan of a model that answers slots conversations of context tokens at once.
 
     kv_token_nbytes: bytes of keys and values a token, None for float16. ceiling: bytes that the whole process may take;
-    snapshots get SNAPSHOT_SHARE of it, or what is left.
+    snapshots get SNAPSHOT_SHARE of it, or what the places of one long conversation take, or what is left.
     """
     if context < 1 or slots < 1:
         raise InputError(f"[plan] expected a context and slots of at least 1, got {context} and {slots}")
@@ -68,10 +69,11 @@ def plan_memory(
         scratch=_scratch_nbytes(config),
         process=_PROCESS_NBYTES + _TOKENIZER_NBYTES_PER_ID * config.vocab_size,
     )
+    line = token * context + _LINE_PLACES * constant  # a deep place holds all keys and values before it
     if ceiling is None:
-        snapshots = DEFAULT_SNAPSHOT_NBYTES
+        snapshots = max(DEFAULT_SNAPSHOT_NBYTES, min(line, 2 * DEFAULT_SNAPSHOT_NBYTES))
     else:
-        snapshots = max(0, min(int(ceiling * SNAPSHOT_SHARE), ceiling - fixed.total))
+        snapshots = max(0, min(max(int(ceiling * SNAPSHOT_SHARE), line), ceiling - fixed.total))
     return replace(fixed, snapshots=snapshots)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -152,20 +153,33 @@ def _points(
     return points
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRecord:
+    """One run of llama.cpp, in a process of its own."""
+
+    prompt_s: float
+    decode_s: float
+    peak_nbytes: int
+    version: str
+
+
+def peer_record(python: str, model: Path, length: int, decode: int, threads: int, *, flash: bool) -> PeerRecord:
+    """llama.cpp reads length tokens and writes decode. Raises InputError with its own words if it cannot."""
+    command = [python, str(_PEER_SCRIPT), str(model.resolve()), *map(str, (length, decode, threads, int(flash)))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"[bench] llama.cpp: {(done.stderr.strip().splitlines() or ['it failed'])[-1]}")
+    return PeerRecord(**json.loads(done.stdout.splitlines()[-1]))
+
+
 def _peer_timing(python: str, model: Path, length: int, decode: int, threads: int) -> Timing:
     """llama.cpp without and with flash attention, the better of the two for reading and for writing."""
-    found = []
-    for flash in ("0", "1"):
-        command = [python, str(_PEER_SCRIPT), str(model.resolve()), str(length), str(decode), str(threads), flash]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise InputError(f"[bench] --compare: {(done.stderr.strip().splitlines() or ['llama.cpp failed'])[-1]}")
-        found.append(json.loads(done.stdout.splitlines()[-1]))
+    found = [peer_record(python, model, length, decode, threads, flash=flash) for flash in (False, True)]
     return Timing(
         prompt_tokens=length,
         decode_tokens=decode,
-        prompt_s=min(one["prompt_s"] for one in found),
-        decode_s=min(one["decode_s"] for one in found),
+        prompt_s=min(one.prompt_s for one in found),
+        decode_s=min(one.decode_s for one in found),
     )
 
 

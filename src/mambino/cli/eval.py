@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import click
 
 from mambino.chat.request import Thinking
+from mambino.cli.bench import peer_python
 from mambino.cli.eval_options import chosen_endpoint, chosen_suite_options, endpoint_options, suite_options
+from mambino.cli.eval_peer import peer_results, require_gguf
 from mambino.cli.eval_player import OpenedPlayer, open_player
 from mambino.cli.eval_view import counting, print_comparison, print_results
 from mambino.cli.options import (
+    ModelOptions,
     chosen_model,
     debug_option,
     json_option,
@@ -28,6 +32,7 @@ from mambino.evals.data import SuiteOptions
 from mambino.evals.report import results_json, write_report
 from mambino.evals.runner import Results, run
 from mambino.evals.tasks import SUITES, load_task
+from mambino.hub.local import resolve
 
 _RUN = click.Path(exists=True, path_type=Path)
 _HELP = f"""Measure a model with standard suites, or score answers that are already there.
@@ -44,6 +49,7 @@ mambino eval model.gguf ruler --length 8192              a file; a suite that ne
 mambino eval ifeval --endpoint http://127.0.0.1:8080/v1 --api-model m
 mambino eval ifeval --answers answers.jsonl --json       no model: verdicts of ready-made answers
 mambino eval gsm8k --think-tokens 0 --think-tokens 512   what thinking is worth
+mambino eval model.gguf efficiency --peer ~/llama/bin/python    memory and speed, llama.cpp beside them
 mambino eval --compare evals/a evals/b                   which run is better, and is that chance?
 
 Rows of --answers have the suite's id (or key) or prompt, and response. For ifeval and ifbench they may carry their own
@@ -76,6 +82,13 @@ is Python text such as [f(x=1)], or a list of calls.
     metavar="N",
     help="Think for at most N tokens, 0 for none; repeat it for a curve.",
 )
+@click.option(
+    "--peer",
+    is_flag=False,
+    flag_value="",
+    metavar="[PYTHON]",
+    help="llama.cpp beside efficiency: by this interpreter, or one that has llama-cpp-python.",
+)
 @click.option("--score-cut", is_flag=True, help="Score answers that --max-tokens cut off, too.")
 @model_options
 @sampling_options
@@ -90,6 +103,7 @@ def command(
     compare: tuple[Path, Path] | None,
     out: Path | None,
     think_tokens: tuple[int, ...],
+    peer: str | None,
     score_cut: bool,
     thinking: bool | None,
     as_json: bool,
@@ -102,9 +116,10 @@ def command(
     if answers is not None:
         _score(chosen_suite_options(ctx), suites, answers, out, as_json)
         return
-    chosen = chosen_model(ctx)
+    chosen = replace(chosen_model(ctx), model=model) if model else chosen_model(ctx)
+    python = _peer(peer, suites, chosen)
     opened = open_player(
-        replace(chosen, model=model) if model else chosen,
+        chosen,
         overrides(ctx),
         chosen_endpoint(ctx),
         thinking=thinking,
@@ -114,9 +129,11 @@ def command(
     results: list[Results] = []
     for limit in think_tokens or (None,):
         for result in _measure(opened, limit, suites, chosen_suite_options(ctx), folder):
-            results.append(result)
-            if not as_json:
-                print_results(result)
+            beside = [peer_results(result, python, resolve(chosen.model), threads=_threads(chosen))] if python else []
+            for one in (result, *beside):
+                results.append(one)
+                if not as_json:
+                    print_results(one)
     _finish(results, folder, as_json=as_json)
 
 
@@ -132,6 +149,20 @@ def _model_and_suites(names: Sequence[str]) -> tuple[str | None, Sequence[str]]:
         )
         raise click.UsageError(f"{what}; there are {', '.join(SUITES)}")
     return model, suites
+
+
+def _peer(named: str | None, suites: Sequence[str], chosen: ModelOptions) -> str | None:
+    """The interpreter of llama.cpp, if it is asked for. Raises UsageError beside other suites than efficiency."""
+    if named is None:
+        return None
+    if list(suites) != ["efficiency"]:
+        raise click.UsageError("--peer belongs to the suite efficiency, alone")
+    require_gguf(resolve(chosen.model))
+    return peer_python(named)
+
+
+def _threads(chosen: ModelOptions) -> int:
+    return chosen.threads or os.cpu_count() or 1
 
 
 def _is_suite(name: str) -> bool:

@@ -15,7 +15,7 @@ _MOST_REASON = 150  # characters
 
 
 def print_results(result: Results) -> None:
-    print(f"{result.suite}  {len(result.records)} samples, scored by {result.version}")
+    print(f"{result.suite}  {result.model}, {len(result.records)} samples, scored by {result.version}")
     for name, metric in result.metrics.items():
         print(f"  {name:<24} {shown(name, metric)}")
     if result.unanswered:

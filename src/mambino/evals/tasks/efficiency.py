@@ -46,7 +46,7 @@ def attempt(sample: Sample, player: Player) -> AnswerJson:
         "elapsed_s": reply.elapsed_s,
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
-        "peak_mb": _peak_mb(),
+        "peak_mb": None if player.ranker is None else _peak_mb(),  # an endpoint's memory is not this process's
     }
 
 

@@ -141,6 +141,12 @@ def test_leaving_the_part_costs_its_own_metric(answer: str, metric: str, tmp_pat
     assert results.metrics["consistent"].value == 0.0
 
 
+def test_a_conversation_with_an_answer_that_was_cut_is_unscored(tmp_path: Path) -> None:
+    results = play("persona", tmp_path, lambda messages: reply_of(actor(messages), finish="length"), limit=2)
+    assert not results.metrics
+    assert "did not come to an end" in next(iter(results.unscored))
+
+
 def test_transcripts_of_conversations_are_json(tmp_path: Path) -> None:
     play("home", tmp_path, careful, limit=1)
     lines = (tmp_path / "home.jsonl").read_text().splitlines()

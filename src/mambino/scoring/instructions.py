@@ -21,7 +21,7 @@ from mambino.scoring.limited import SECONDS, limited
 _PACKAGE = "if-verifiable"
 _NLTK_REMEDY = (
     "its language data is missing; `python -m nltk.downloader punkt_tab stopwords averaged_perceptron_tagger_eng` "
-    "fetches it (without a network, `pip install llama-index-core` brings the first two)"
+    "fetches it, or NLTK_DATA names a folder that has it (`pip install llama-index-core` brings the first two)"
 )
 
 

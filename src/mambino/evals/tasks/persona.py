@@ -13,11 +13,11 @@ from mambino.chat.messages import Message
 from mambino.chat.persona import Persona
 from mambino.errors import InputError
 from mambino.evals.data import SuiteOptions
-from mambino.evals.task import AnswerJson, Player, Sample, Share, Task, Verdict
+from mambino.evals.task import UNFINISHED, AnswerJson, Player, Sample, Share, Task, Verdict
 from mambino.evals.tasks import only_part
 
 PERSONAS = 20
-_MAX_TOKENS = 160  # of an answer
+_MAX_TOKENS = 256  # of an answer
 _NAMES = ("Marta", "Oswin", "Talia", "Brom", "Ysolde", "Fenwick", "Maren", "Corwin")
 _TRADES = ("blacksmith", "ferryman", "baker", "beekeeper", "weaver", "cartographer", "potter", "miller")
 _TOWNS = ("Hollowmere", "Eastwick", "Grimstead", "Larkfield", "Stonebridge", "Wyvern Hill", "Marrow Bay")
@@ -84,12 +84,16 @@ def _sample(seed: int) -> Sample:
 
 
 def attempt(sample: Sample, player: Player) -> AnswerJson:
-    """One conversation, answers in order."""
+    """One conversation, answers in order. It did not come to an end if one of them did not."""
     messages = [Message(role="system", content=str(sample.data["system"]))]
+    finish = "stop"
     for question in cast(Sequence[Question], sample.data["questions"]):
         messages.append(Message(role="user", content=question.text))
-        messages.append(player.ask(messages, max_tokens=_MAX_TOKENS).message)
-    return {"responses": [message.content for message in messages if message.role == "assistant"]}
+        reply = player.ask(messages, max_tokens=_MAX_TOKENS)
+        messages.append(reply.message)
+        finish = reply.finish_reason if reply.finish_reason in UNFINISHED else finish
+    responses = [message.content for message in messages if message.role == "assistant"]
+    return {"responses": responses, "finish_reason": finish}
 
 
 def score(sample: Sample, answer: AnswerJson) -> Verdict:

@@ -23,12 +23,13 @@ _MADE_UP = 0.6
 def exercise(rng: random.Random, split: Split = "train") -> list[Segment]:
     """Names in one spelling and then in another; or pairs, and then each first of a pair with its second."""
     names = [_name(rng, split) for _ in range(rng.randint(4, 12))]
-    return _list(rng, names) if rng.random() < 0.5 else _recall(rng, names, split)
+    return _list(rng, names) if rng.random() < 0.3 else _recall(rng, names, split)
 
 
 def _list(rng: random.Random, names: list[str]) -> list[Segment]:
-    """Once in order, and again in other spellings: in order, or each after its neighbour."""
-    segments = [("".join(rng.choice(_SPELLINGS).format(name) for name in names), False)]
+    """Once in order, and again in other spellings: each name follows the one that it followed."""
+    told = rng.choice(_SPELLINGS)
+    segments = [("".join(told.format(name) for name in names), False)]
     for _ in range(rng.randint(1, 3)):
         before, after = rng.choice(_SPELLINGS).split("{}")
         first, *others = names

@@ -319,7 +319,8 @@ class Answerer:
 
         def note() -> str:
             shared = text[: common_length(old, text)]
-            return explain(old, text, request.messages, self._renderer.ends(request), len(self.prompt.encode(shared)))
+            end_of = partial(self._renderer.end, request)
+            return explain(old, text, request.messages, end_of, len(self.prompt.encode(shared)))
 
         return note
 

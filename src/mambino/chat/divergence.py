@@ -3,25 +3,26 @@
 Text only. Start at explain.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 
 from mambino.chat.messages import Message
 from mambino.chat.stream import CLOSE, OPEN
 from mambino.generation.prefix_cache import common_length
 
 
-def explain(old: str, new: str, messages: Sequence[Message], ends: Sequence[int], tokens: int) -> str:
+def explain(old: str, new: str, messages: Sequence[Message], end_of: Callable[[int], int], tokens: int) -> str:
     """One sentence about the first difference between two rendered prompts.
 
-    ends[i] is where messages[i] ends in new; tokens counts those of the common beginning.
+    end_of(i) is where messages[i] ends in new, asked for few of them; tokens counts those of the common beginning.
     """
     if not old:
         return "nothing of this conversation is remembered"
     place = common_length(old, new)
     if place == len(old):
         return f"token {tokens} is as far as this conversation is remembered"
-    index = next((number for number, end in enumerate(ends) if end > place), None)
-    if index is None:
+    index = bisect_right(range(len(messages)), place, key=end_of)
+    if index == len(messages):
         return f"diverged at token {tokens}: what follows the last message was rendered otherwise"
     if drops_thinking(old, new, place):
         turn = sum(message.role == "user" for message in messages[:index])

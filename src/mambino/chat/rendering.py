@@ -101,12 +101,11 @@ class Renderer:
             opening = self._openings[_switch(request)] = text[len(beginning) :]
         return len(text) - len(opening) if text.endswith(opening) else 0
 
-    def ends(self, request: AnswerRequest) -> list[int]:
-        """Where each message ends in the prompt; where the one before does, if the template cannot stop there."""
-        ends = [0]
-        for index in range(len(request.messages)):
-            ends.append(len(self._beginning(request, request.messages[: index + 1])) or ends[-1])
-        return ends[1:]
+    def end(self, request: AnswerRequest, index: int) -> int:
+        """Where a message ends in the prompt; where the one before does, if the template cannot stop there."""
+        if index < 0:
+            return 0
+        return len(self._beginning(request, request.messages[: index + 1])) or self.end(request, index - 1)
 
     def stable(self, request: AnswerRequest) -> str:
         """What the next turn's prompt will begin with, whatever is asked; cut after a control token."""

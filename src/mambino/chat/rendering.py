@@ -103,9 +103,8 @@ class Renderer:
 
     def end(self, request: AnswerRequest, index: int) -> int:
         """Where a message ends in the prompt; where the one before does, if the template cannot stop there."""
-        if index < 0:
-            return 0
-        return len(self._beginning(request, request.messages[: index + 1])) or self.end(request, index - 1)
+        beginnings = (self._beginning(request, request.messages[:count]) for count in range(index + 1, 0, -1))
+        return len(next(filter(None, beginnings), ""))
 
     def stable(self, request: AnswerRequest) -> str:
         """What the next turn's prompt will begin with, whatever is asked; cut after a control token."""

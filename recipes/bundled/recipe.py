@@ -53,10 +53,10 @@ class Stage:
 
 PRETRAIN = Stage(
     name="1-pretrained",
-    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=2150, decay_steps=400),
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=1600, decay_steps=350),
     optim=OptimSettings(learning_rate=3e-3, weight_decay=0.05),
     assistant_rows=30_000,
-    shares={"stories": 0.08, "books": 0.03, "chats": 0.14, "requests": 0.04, "copies": 0.31, "assistant": 0.40},
+    shares={"stories": 0.07, "books": 0.03, "chats": 0.12, "requests": 0.04, "copies": 0.16, "assistant": 0.58},
     seed=SEED,
 )
 ELASTIC = Stage(
@@ -70,7 +70,7 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="4-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=780, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=1080, floor=0.02),
     optim=OptimSettings(learning_rate=8e-4, weight_decay=0.0),
     assistant_rows=40_000,
     row_shares={**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08},

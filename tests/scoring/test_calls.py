@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mambino.errors import InputError
+from mambino.scoring.call_forms import calls_of
 from mambino.scoring.call_syntax import Call, parse_calls
 from mambino.scoring.calls import CallKind, match_calls
 
@@ -104,6 +105,24 @@ def test_parallel_calls_match_in_any_order_and_each_once() -> None:
 def test_what_is_no_call_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"\[calls\]"):
         parse_calls(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("<tool_call>f(x=1)</tool_call> and <tool_call>g(x=1)</tool_call>", ["f", "g"]),
+        ("<TOOLCALL>[f(x=1), g(x=1)]</TOOLCALL>", ["f", "g"]),
+        ("<TOOLCALL><tool_call>g(x=1)</tool_call>", ["g"]),
+        ('</tool_call><tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>', ["f"]),
+        ("<tool_call>" * 9_000 + "f(x=1)</tool_call>", None),  # in one pass
+    ],
+)
+def test_tagged_calls(text: str, names: list[str] | None) -> None:
+    if names is None:
+        with pytest.raises(InputError, match=r"\[calls\]"):
+            calls_of(text)
+    else:
+        assert [call.name for call in calls_of(text)] == names
 
 
 def test_nothing_in_a_call_is_evaluated() -> None:

@@ -6,12 +6,12 @@ Start at calls_of.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mambino.errors import InputError
 from mambino.scoring.call_syntax import MAX_TEXT, Call, parse_calls
 
-_TAGGED = re.compile(r"<(tool_call|TOOLCALL)>(.*?)</\1>", re.DOTALL)
+_TAG = re.compile(r"<(/?)(tool_call|TOOLCALL)>")
 _NAME_KEYS = ("name", "tool_name", "function_name")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args")
 
@@ -39,10 +39,22 @@ def _from_item(item: object) -> tuple[Call, ...]:
 def _from_text(text: str) -> tuple[Call, ...]:
     if len(text) > MAX_TEXT:
         raise InputError(f"[calls] {len(text)} characters are no list of calls")
-    tagged = [inner.strip() for _, inner in _TAGGED.findall(text)]
+    tagged = [inner.strip() for inner in _tagged(text)]
     if tagged:
         return tuple(call for inner in tagged for call in _from_json_or_python(inner))
     return _from_json_or_python(text)
+
+
+def _tagged(text: str) -> Iterator[str]:
+    """What stands between a tag and its end, in one pass however many tags are never closed."""
+    opened: dict[str, int] = {}
+    for tag in _TAG.finditer(text):
+        is_end, name = tag.groups()
+        if not is_end:
+            opened.setdefault(name, tag.end())
+        elif name in opened:
+            yield text[opened[name] : tag.start()]
+            opened.clear()
 
 
 def _from_json_or_python(text: str) -> tuple[Call, ...]:

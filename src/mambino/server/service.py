@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -80,6 +80,7 @@ class Service:
     is_draining: bool = False
     _running: dict[Running, str] = field(default_factory=dict)
     _idle: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "mambino-idle"))
+    _summaries: set[Future[str]] = field(default_factory=set)
     _fitting: ThreadPoolExecutor = field(init=False)  # may wait for summaries, which are answers like any other
 
     def __post_init__(self) -> None:
@@ -119,7 +120,12 @@ class Service:
         loop = asyncio.get_running_loop()
 
         def summarise(messages: Sequence[Message]) -> str:
-            return asyncio.run_coroutine_threadsafe(self._summary(messages), loop).result()
+            summary = asyncio.run_coroutine_threadsafe(self._summary(messages), loop)
+            self._summaries.add(summary)
+            try:
+                return summary.result()
+            finally:
+                self._summaries.discard(summary)
 
         return await loop.run_in_executor(self._fitting, self._fitted, request, summarise)
 
@@ -159,6 +165,8 @@ class Service:
     def close(self) -> None:
         """End what runs, keep where conversations stand if there is a store, and end the threads."""
         self.stop_all()
+        for summary in list(self._summaries):  # a thread waits for it, and the event loop may end first
+            summary.cancel()
         for threads in (self._idle, self._fitting):
             threads.shutdown(wait=False, cancel_futures=True)
         self.answerer.stop_settling()

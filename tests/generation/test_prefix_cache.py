@@ -10,6 +10,7 @@ from mambino.errors import InputError
 from mambino.generation.prefix_cache import (
     RECENT_PLACES,
     REPLAY_TOKENS,
+    Keep,
     Place,
     SnapshotTree,
     beginnings,
@@ -157,13 +158,15 @@ def test_the_cap_holds_for_any_sharing(seed: int) -> None:
     tree = SnapshotTree(2000)
     for number in range(200):
         pieces = {random.randrange(12): None for _ in range(random.randrange(1, 6))}
-        tree.put(
-            place(f"{number} ", *((piece, 50 * (piece + 1)) for piece in pieces)),
-            keep="pinned" if random.random() < 0.02 else "passing",
-        )
+        keep: Keep = random.choices(("passing", "lasting", "pinned"), (90, 8, 2))[0]
+        text = random.choice(("ab", "ax", "b", f"{number} ")) * random.randrange(1, 12)
+        tree.put(place(text, *((piece, 50 * (piece + 1)) for piece in pieces)), keep=keep)
+        if random.random() < 0.2:
+            tree.forget(text, beyond=random.randrange(20))
         held = {piece: size for known in tree._places.values() for piece, size in known.snapshot.pieces}
         assert tree.nbytes == sum(held.values()) + sum(own_nbytes(known.text) for known in tree._places.values())
         assert tree.nbytes <= 2000
+        assert tree._pinned | tree._lasting <= set(tree._places)
 
 
 def test_nothing_is_held_after_clear_and_a_cap_of_nothing_holds_nothing() -> None:

@@ -108,7 +108,8 @@ def command(
     mambino serve --host 0.0.0.0 --api-key-file key.txt
 
     Routes: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages, /v1/models, /tokenize, /detokenize,
-    /health, /metrics, /openapi.json, and the page at /. Sampling options set the defaults of requests that say nothing.
+    /health, /metrics, /openapi.json, with --mcp /mcp, and the page at /, which asks before it runs a tool of another
+    server that does not call itself read-only. Sampling options set the defaults of requests that say nothing.
     Ctrl-C lets running answers finish; a second one does not.
     """
     asked = overrides(ctx)

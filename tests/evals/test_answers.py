@@ -193,13 +193,16 @@ def test_bfcl_takes_calls_in_any_form(response: object, value: float, tmp_path: 
     assert results.metrics["simple_python"].value == value
 
 
-def test_irrelevance_is_right_without_a_call(tmp_path: Path) -> None:
+def test_irrelevance_is_right_without_a_call_and_relevance_with_any(tmp_path: Path) -> None:
     row = {"function": [FUNCTION], "ground_truth": []}
     answers = ["No function fits.", [], "[f.g(x=1)]"]
     rows = [row | {"id": f"live_irrelevance_{i}-0-0", "response": answer} for i, answer in enumerate(answers)]
     path = write(tmp_path / "a.jsonl", *rows)
     results = score_answers(task_for_answers("bfcl", SuiteOptions(), path), path)
     assert [record.verdict.shares["accuracy"].part for record in results.records.values()] == [1, 1, 0]
+    path = write(tmp_path / "b.jsonl", *(other | {"id": str(other["id"]).replace("irr", "r")} for other in rows))
+    results = score_answers(task_for_answers("bfcl", SuiteOptions(), path), path)
+    assert [record.verdict.shares["live_relevance"].part for record in results.records.values()] == [0, 0, 1]
 
 
 def test_ifeval_answers_are_joined_by_prompt(shared_dir: Path, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Verifiers in a child process: late, dead, raising and printing ones; those of a user's file."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,15 @@ def test_ctrl_c_is_the_parent_s_alone(tmp_path: Path) -> None:
     before = module._child
     assert ask(path).result == {"value": 1.0, "evidence": ""}
     assert module._child is before
+
+
+def test_a_process_whose_parent_is_gone_ends_itself(tmp_path: Path) -> None:
+    path = verifier(tmp_path, "time.sleep(60)")
+    request = {"verifier": "file", "arguments": {"path": path, "row": {}, "answer": ""}, "seconds": 0.1}
+    code = "from mambino.scoring import limited_child as child; child._GRACE_SECONDS = 0.1; child.main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(request) + "\n", capture_output=True, text=True, timeout=30,
+        env=environment,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGALRM

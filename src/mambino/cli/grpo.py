@@ -123,6 +123,8 @@ def command(
     if not files and not worlds:
         raise click.UsageError("name TASKS or a --world; `mambino grpo --help` shows what they are")
     ranks = Ranks.from_environment()
+    if workers and ranks.size > 1:
+        raise click.UsageError("--workers and torchrun: choose one")
     say = note if ranks.is_first else (lambda text: None)
     path = resolve(model)
     checkpoint = open_checkpoint(path)

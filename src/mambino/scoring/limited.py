@@ -36,7 +36,7 @@ def limited(verifier: str, arguments: Mapping[str, object], *, seconds: float = 
 
     Raises     InputError for arguments that the verifier refuses; Unsupported if it lacks a library
     """
-    request = json.dumps({"verifier": verifier, "arguments": arguments})  # ASCII, so one line
+    request = json.dumps({"verifier": verifier, "arguments": arguments, "seconds": seconds})  # ASCII: one line
     with _lock:
         reply, is_late = _ask(request, seconds)
     if reply is None:

@@ -1,4 +1,5 @@
-"""BFCL v4, single turn: function calls compared with the possible answers; irrelevance: no call. Start at load."""
+"""BFCL v4, single turn: function calls compared with the possible answers; irrelevance: no call,
+relevance: any. Start at load."""
 
 import json
 import re
@@ -14,7 +15,7 @@ from mambino.scoring.call_forms import calls_of
 from mambino.scoring.calls import Allowed, CallKind, match_calls
 from mambino.scoring.scored import Scored, right, wrong
 
-Kind = CallKind | Literal["irrelevance"]
+Kind = CallKind | Literal["irrelevance", "relevance"]
 KINDS: Mapping[str, Kind] = {
     "simple_python": "simple",
     "multiple": "multiple",
@@ -26,6 +27,7 @@ KINDS: Mapping[str, Kind] = {
     "live_multiple": "multiple",
     "live_parallel": "parallel",
     "live_parallel_multiple": "parallel",
+    "live_relevance": "relevance",
 }
 DEFAULT = tuple(KINDS)[:6]  # what `bfcl` alone means; the others are asked for by name
 VERSION = "mambino's AST check, after bfcl-eval 2026.3.23"
@@ -55,7 +57,7 @@ def empty_task() -> Task:
 def _category(options: SuiteOptions, category: str) -> tuple[Sample, ...]:
     rows = options.rows("bfcl", _source(f"BFCL_v4_{category}.json"))
     allowed: Mapping[str, Row] = {}
-    if KINDS[category] != "irrelevance":
+    if KINDS[category] not in ("irrelevance", "relevance"):
         answers = options.rows("bfcl", _source(f"possible_answer/BFCL_v4_{category}.json"))
         allowed = {str(row["id"]): row for row in answers}
     return first((_sample(row, category, allowed.get(str(row["id"]), {})) for row in rows), options.limit)
@@ -127,5 +129,7 @@ def _scored(kind: Kind, sample: Sample, answer: AnswerJson) -> Scored:
         return right("no call") if kind == "irrelevance" else wrong(str(error))
     if kind == "irrelevance":
         return wrong(f"calls {calls[0].name}") if calls else right("no call")
+    if kind == "relevance":  # any call will do
+        return right() if calls else wrong("no call")
     functions = cast(Sequence[Row], sample.data["function"])
     return match_calls(kind, functions, calls, cast(Sequence[Allowed], sample.data["ground_truth"]))

@@ -35,6 +35,7 @@ struct Activations {
     const int8_t* q8;      // [T][cols]
     const float* scale;    // [T][cols / 32]
     const int32_t* sum16;  // [T][cols / 16]
+    const uint8_t* packed = nullptr;  // the same, rearranged by KernelTable::pack of the weights' type, if that is set
 };
 
 // y[t][r] = sum_k W[r][k] x[t][k] for row_begin <= r < row_end. y points at row 0 of token 0. scratch: 64-byte aligned,
@@ -60,11 +61,17 @@ using AttentionKernel = void (*)(const float* q, int64_t q_stride, const Element
                                  const Element* values, int64_t value_stride, int64_t position, int64_t tokens, int64_t group,
                                  int64_t head_dim, float scale, float* out, int64_t out_stride, float* scratch);
 
-constexpr int64_t kGemvMaxTokens = 8;   // gemv takes 1..8 tokens; gemm any number
-constexpr int64_t kGemmPanelRows = 32;  // gemm ranges start at multiples of this; the last one may be ragged
+constexpr int64_t kGemvMaxTokens = 4;    // gemv takes 1..4 tokens; from five on, unpacking panels costs less
+constexpr int64_t kGemmMaxTokens = 512;  // gemm 1..512
+constexpr int64_t kGemmPanelRows = 32;   // gemm ranges start at multiples of this; the last one may be ragged
+constexpr int64_t kTileTokens = 8;       // tokens are packed in tiles of up to this many
 
 // Bytes of scratch that gemv and gemm need for matrices of this width, any type, any ISA.
 size_t gemm_scratch_nbytes(int64_t cols);
+
+constexpr int64_t token_tiles(int64_t tokens) { return (tokens + kTileTokens - 1) / kTileTokens; }
+// Most bytes that pack writes: 8 bits a value, and four words per 32.
+constexpr int64_t packed_nbytes(int64_t tokens, int64_t cols) { return tokens * (cols / 32) * 48; }
 
 // Kernel of one op, with the instruction set it was written for (for `mambino info --kernels`).
 template <class Function>
@@ -78,6 +85,8 @@ struct KernelTable {
     // gemv dots file blocks in place, a few tokens at a time; gemm unpacks a panel of rows once, for many tokens.
     Entry<MatmulKernel> gemv[kNumDTypes];
     Entry<MatmulKernel> gemm[kNumDTypes];
+    // What the two above need first, once for a matrix, unless null: tiles [begin, end) of x into packed, packed_nbytes in all.
+    Entry<void (*)(const Activations& x, int64_t tile_begin, int64_t tile_end, uint8_t* packed)> pack[kNumDTypes];
     // The same products with float32 activations for any type: rows are decoded to float32 first. Slower, closer.
     Entry<MatmulKernel> gemv_float[kNumDTypes];
     Entry<MatmulKernel> gemm_float[kNumDTypes];

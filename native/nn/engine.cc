@@ -8,8 +8,6 @@
 namespace mambino {
 namespace {
 
-// Up to this many rows dotting file blocks in place beats unpacking panels.
-constexpr int64_t kGemvRows = 4;
 constexpr int64_t kHeadRows = 32;       // rows of one pass over the head: bounds its scratch to 64 rows of logits
 constexpr int64_t kConvChannels = 256;  // a piece of the conv: its taps, state and rows stay in L1
 
@@ -59,6 +57,7 @@ void Engine::reserve(int64_t rows, int64_t head_rows) {
     input_.q8.reserve(rows * widest_input_);
     input_.scale.reserve(rows * (widest_input_ / 32 + 1));
     input_.sum16.reserve(rows * (widest_input_ / 16 + 1));
+    input_.packed.reserve(packed_nbytes(rows, widest_input_ + 32));
     int64_t widest_delta = 1;
     for (const Layer& layer : weights_.layers) {
         if (const auto* m = std::get_if<MambaLayer>(&layer.mixer)) widest_delta = std::max(widest_delta, m->heads);
@@ -168,13 +167,16 @@ Activations Engine::normed_input(const float* weight, int64_t rows) {
     });
 }
 
-void Engine::matmul(const Matrix& w, const Activations& x, float* y, int64_t y_stride) {
+void Engine::matmul(const Matrix& w, Activations x, float* y, int64_t y_stride) {
     const int type = static_cast<int>(w.type);
-    const bool few = x.tokens <= kGemvRows;
+    const bool few = x.tokens <= kGemvMaxTokens;
     const auto& table = float_activations_ ? (few ? kernels_.gemv_float : kernels_.gemm_float) : (few ? kernels_.gemv : kernels_.gemm);
     const MatmulKernel kernel = table[type].run;
-    // Six pieces a thread: small enough to even out two busy cores, large enough that what gemm prepares once a call (it packs
-    // all tokens) is soon paid for.
+    if (const auto pack = kernels_.pack[type].run; pack && !float_activations_) {
+        pool_.parallel_for(token_tiles(x.tokens), 1, [&](int, int64_t begin, int64_t end) { pack(x, begin, end, input_.packed.data()); });
+        x.packed = input_.packed.data();
+    }
+    // Six pieces a thread: small enough to even out two busy cores.
     const int64_t share = (w.rows + 6 * pool_.num_threads() - 1) / (6 * pool_.num_threads());
     const int64_t unit = few ? 16 : 2 * kGemmPanelRows;
     const int64_t grain = (share + unit - 1) / unit * unit;

@@ -38,7 +38,7 @@ class Engine {
   public:
     // Rows of one pass over the weights. More rows reuse an unpacked weight panel more often; scratch grows with them
     // (about 70 KB a row for the 4B). Past 512 the gain was below the noise.
-    static constexpr int64_t kMaxRows = 512;
+    static constexpr int64_t kMaxRows = kGemmMaxTokens;
 
     // float_activations: every product in float32 (slow, close to the definition) instead of 8-bit activations.
     Engine(Weights weights, Isa isa, int num_threads, bool float_activations, KvType kv);
@@ -66,6 +66,7 @@ class Engine {
         AlignedBuffer<int8_t> q8;
         AlignedBuffer<float> scale;
         AlignedBuffer<int32_t> sum16;
+        AlignedBuffer<uint8_t> packed;  // for the matrix of the moment
     };
 
     void reserve(int64_t rows, int64_t head_rows);
@@ -93,7 +94,7 @@ class Engine {
     template <class Prepare>
     Activations input(const float* values, int64_t rows, int64_t cols, const Prepare& prepare);
     Activations normed_input(const float* weight, int64_t rows);
-    void matmul(const Matrix& w, const Activations& x, float* y, int64_t y_stride);
+    void matmul(const Matrix& w, Activations x, float* y, int64_t y_stride);
     void add_to_residual(int64_t rows);
 
     Weights weights_;

@@ -88,27 +88,31 @@ struct Bench {
             std::memcpy(bytes + at, bytes, static_cast<size_t>(filled));
     }
 
-    Speed gemv(MatmulKernel run, int64_t tokens) {
+    Speed gemv(const KernelTable& table, int64_t tokens) {
+        const MatmulKernel run = table.gemv[static_cast<size_t>(type)].run;
         const int64_t nbytes = row_nbytes(type, cols), rows = kStreamBytes / nbytes, piece = kPieceBytes / nbytes;
-        const RandomActivations x(tokens, cols, Scales::kRandom, random);
+        RandomActivations activations(tokens, cols, Scales::kRandom, random);
+        const Activations x = activations.packed_for(table, type);
         AlignedBuffer<uint8_t> scratch(gemm_scratch_nbytes(cols));
         std::vector<float> y(static_cast<size_t>(rows * tokens));
         const auto work = [&](int i) {
             const int64_t begin = 2 * i % (rows / piece) * piece;
             const double start = now_s();
-            run({type, rows, cols, bytes}, begin, begin + piece, x.view(), y.data(), rows, scratch.data());
+            run({type, rows, cols, bytes}, begin, begin + piece, x, y.data(), rows, scratch.data());
             return static_cast<double>(piece * nbytes) / (now_s() - start) / 1e9;
         };
         return measure(150, work, [&](int i) { return read_giga(bytes, i); });
     }
 
-    Speed gemm(MatmulKernel run, int64_t rows, int64_t tokens) {
-        const RandomActivations x(tokens, cols, Scales::kRandom, random);
+    Speed gemm(const KernelTable& table, int64_t rows, int64_t tokens) {
+        const MatmulKernel run = table.gemm[static_cast<size_t>(type)].run;
+        RandomActivations activations(tokens, cols, Scales::kRandom, random);
+        const Activations x = activations.packed_for(table, type);
         AlignedBuffer<uint8_t> scratch(gemm_scratch_nbytes(cols));
         std::vector<float> y(static_cast<size_t>(rows * tokens));
         const auto work = [&](int) {
             const double start = now_s();
-            run({type, rows, cols, bytes}, 0, rows, x.view(), y.data(), rows, scratch.data());
+            run({type, rows, cols, bytes}, 0, rows, x, y.data(), rows, scratch.data());
             return 2e-12 * static_cast<double>(rows * cols * tokens) / (now_s() - start);
         };
         return measure(tokens > 100 ? 40 : 150, work, peak_tera);
@@ -125,9 +129,9 @@ void bench_type(DType type, Isa isa, uint8_t* bytes) {
     const auto i = static_cast<size_t>(type);
     Bench bench(type, bytes);
     std::printf("%-7s %-9s", dtype_info(type).name, isa_name(table.gemv[i].isa));
-    for (int64_t tokens : {1, 4, 8}) print_speed("gemv", tokens, bench.gemv(table.gemv[i].run, tokens), "GB/s");
-    print_speed("gemm", 16, bench.gemm(table.gemm[i].run, 512, 16), "TOPS");
-    print_speed("gemm", 512, bench.gemm(table.gemm[i].run, 736, 512), "TOPS");
+    for (int64_t tokens : {1, 2, 4}) print_speed("gemv", tokens, bench.gemv(table, tokens), "GB/s");
+    for (int64_t tokens : {5, 8, 25}) print_speed("gemm", tokens, bench.gemm(table, 512, tokens), "TOPS");
+    print_speed("gemm", 512, bench.gemm(table, 736, 512), "TOPS");
     std::printf("\n");
     std::fflush(stdout);
 }

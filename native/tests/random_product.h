@@ -85,6 +85,7 @@ struct RandomActivations {
     std::vector<float> values, scale;
     std::vector<int8_t> q8;
     std::vector<int32_t> sum16;
+    std::vector<uint8_t> packed;
     int64_t tokens, cols;
 
     RandomActivations(int64_t tokens, int64_t cols, Scales scales, std::mt19937& random)
@@ -104,6 +105,16 @@ struct RandomActivations {
 
     Activations view() const {
         return {tokens, cols, values.data(), cols, q8.data(), scale.data(), sum16.data()};
+    }
+    // With what products of this type need of table.
+    Activations packed_for(const KernelTable& table, DType type) {
+        Activations x = view();
+        const auto pack = table.pack[static_cast<size_t>(type)].run;
+        if (!pack) return x;
+        packed.resize(static_cast<size_t>(packed_nbytes(tokens, cols)));
+        pack(x, 0, token_tiles(tokens), packed.data());
+        x.packed = packed.data();
+        return x;
     }
 };
 

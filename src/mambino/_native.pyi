@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = '82af0eaceb321f85'
+BUILD_ID: str = '282288cefd7276bb'
 
 class NativeError(Exception):
     pass

@@ -10,10 +10,8 @@
 namespace mambino {
 
 size_t gemm_scratch_nbytes(int64_t cols) {
-    // Rows unpacked, a slice at a time or whole: at most 64 bytes a column. Activations rearranged by gemm, 512 tokens
-    // at a time: 8 bits and three words per 32; gemv's copy is smaller. Pages are only touched as far as tokens go.
-    const auto padded = static_cast<size_t>(cols + 512);
-    return padded * 64 + padded * 512 * 48 / 32 + 131072;
+    // Rows unpacked or copied, a slice at a time or whole: at most 64 bytes a column. Sums of 64 rows with every token.
+    return static_cast<size_t>(cols + 512) * 64 + kGemmMaxTokens * 64 * sizeof(float) + 131072;
 }
 
 namespace {

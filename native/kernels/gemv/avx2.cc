@@ -1,4 +1,4 @@
-// AVX2 products of weights with 1 .. 8 tokens, reading the file's blocks in place. Start at gemv.
+// AVX2 products of weights with 1 .. 4 tokens, reading the file's blocks in place. Start at gemv.
 //
 // Eight rows advance together, 128 values (a quad of 32-blocks) at a time. Horizontal additions leave one int32 per 16 values
 // of a row; these are transposed, so that one float lane is one row. Float sums then run over blocks in the same order as in
@@ -138,8 +138,7 @@ template <DType type>
 void gemv(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
           uint8_t* scratch) {
     static constexpr MatmulKernel by_tokens[kGemvMaxTokens] = {
-        gemv_tokens<type, 1>, gemv_tokens<type, 2>, gemv_tokens<type, 3>, gemv_tokens<type, 4>,
-        gemv_tokens<type, 5>, gemv_tokens<type, 6>, gemv_tokens<type, 7>, gemv_tokens<type, 8>};
+        gemv_tokens<type, 1>, gemv_tokens<type, 2>, gemv_tokens<type, 3>, gemv_tokens<type, 4>};
     by_tokens[x.tokens - 1](w, row_begin, row_end, x, y, y_stride, scratch);
 }
 

@@ -90,7 +90,7 @@ def test_what_is_dropped_from_a_conversation_is_forgotten_by_the_cache() -> None
     served = Served(reply_service(["ok"], context=300, slots=1, when_full="drop"))
     counts = []
     messages: list[dict[str, str]] = []
-    for number in range(40):
+    for number in range(20):
         messages.append({"role": "user", "content": f"question {number} " + "words " * 4})
         assert served.post("/v1/chat/completions", {"messages": messages, "max_tokens": 20}).status_code == 200
         messages.append({"role": "assistant", "content": "ok"})

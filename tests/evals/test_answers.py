@@ -205,6 +205,28 @@ def test_irrelevance_is_right_without_a_call_and_relevance_with_any(tmp_path: Pa
     assert [record.verdict.shares["live_relevance"].part for record in results.records.values()] == [0, 0, 1]
 
 
+def test_bfcl_rows_without_a_category_are_checked_by_what_they_expect(tmp_path: Path) -> None:
+    other = {"name": "h", "parameters": {"properties": {}, "required": []}}
+    one, two = {"f.g": {"x": [1]}}, {"h": {}}
+    rows = [
+        {"function": [other, FUNCTION], "ground_truth": [one], "response": "[f.g(x=1)]"},
+        {"function": [other, FUNCTION], "ground_truth": [one, two], "response": "[h(), f.g(x=1)]"},
+        {"function": [other, FUNCTION], "ground_truth": [], "response": "I cannot."},
+        {"function": [other, FUNCTION], "response": "[h()]", "id": "irrelevance_7"},
+        {"function": [FUNCTION], "ground_truth": [one], "response": "[f.g(x=1)]", "id": "simple_4"},
+        {"function": [FUNCTION], "ground_truth": "f.g", "response": "[f.g(x=1)]"},
+        {"function": [FUNCTION], "response": "[f.g(x=1)]"},
+        {"function": [FUNCTION], "response": "[f.g(x=1)]", "id": "simple_python_1"},
+    ]
+    path = write(tmp_path / "a.jsonl", *rows)
+    results = score_answers(task_for_answers("bfcl", SuiteOptions(), path), path)
+    found = [record.verdict.shares for record in results.records.values()]
+    assert [shares["accuracy"].part for shares in found[:5]] == [1, 1, 1, 0, 1]
+    assert "simple_python" in found[4]
+    assert not any(found[5:])
+    assert sum(count for reason, count in results.unscored.items() if "ground_truth" in reason) == 3
+
+
 def test_ifeval_answers_are_joined_by_prompt(shared_dir: Path, tmp_path: Path) -> None:
     pytest.importorskip("if_verifiable")
     options = SuiteOptions(folder=shared_dir / "data/evals")

@@ -20,7 +20,7 @@ Row = Mapping[str, object]
 _SELF_CONTAINED = {
     "ifeval": ("instruction_id_list", "kwargs"),
     "ifbench": ("instruction_id_list", "kwargs"),
-    "bfcl": ("function", "ground_truth"),
+    "bfcl": ("function",),
 }
 _ID_KEYS = ("id", "key", "question_id", "task_id")
 _RESPONSE_KEYS = ("response", "result", "output", "answer", "tool_calls")
@@ -134,7 +134,7 @@ def _verdict(task: Task, sample: Sample | None, row: Row) -> Verdict:
         return Verdict(unscored=("the row has no response",))
     if sample is None:
         sample = Sample(id="", data=row)
-        if "instruction_id_list" not in row and "ground_truth" not in row:
+        if "instruction_id_list" not in row and "function" not in row:
             return Verdict(unscored=(f"no sample of {task.name} has this id or prompt",))
     elif "instruction_id_list" in row and "kwargs" in row:  # the row's own instructions go before the suite's
         sample = Sample(id=sample.id, messages=sample.messages, data=row)

@@ -29,6 +29,7 @@ KINDS: Mapping[str, Kind] = {
     "live_parallel_multiple": "parallel",
     "live_relevance": "relevance",
 }
+_KIND_BY_COUNT: Mapping[int, Kind] = {0: "irrelevance", 1: "multiple"}  # calls expected, of rows without a category
 DEFAULT = tuple(KINDS)[:6]  # what `bfcl` alone means; the others are asked for by name
 VERSION = "mambino's AST check, after bfcl-eval 2026.3.23"
 _REPO = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
@@ -74,7 +75,7 @@ def _sample(row: Row, category: str, answer: Row) -> Sample:
         id=str(row["id"]),
         messages=tuple(message_from_json(message) for message in turns[0]),
         tools=tuple(tool_schema(function) for function in functions),
-        data={"category": category, "function": functions, "ground_truth": answer.get("ground_truth", [])},
+        data={"category": category, "function": functions, "ground_truth": answer.get("ground_truth")},
     )
 
 
@@ -109,17 +110,26 @@ def attempt(sample: Sample, player: Player) -> dict[str, object]:
 
 
 def score(sample: Sample, answer: AnswerJson) -> Verdict:
+    """Counted for its category, too, if the row or its id names one; else what is expected says what is checked."""
     category = str(sample.data.get("category") or category_of(str(sample.data.get("id", ""))))
-    if category not in KINDS:
-        raise InputError(f"[eval] category {category!r}: expected one of {', '.join(KINDS)}")
-    scored = _scored(KINDS[category], sample, answer)
+    expected = sample.data.get("ground_truth")
+    if expected is not None and not isinstance(expected, list):
+        raise InputError("[eval] ground_truth: expected a list")
+    kind = KINDS.get(category)
+    if kind is None and expected is not None:
+        kind = _KIND_BY_COUNT.get(len(expected), "parallel")
+    if kind is None or (not expected and kind not in ("irrelevance", "relevance")):
+        raise InputError(f"[eval] category {category!r} without ground_truth: not known what to expect")
+    scored = _scored(kind, sample, answer)
     share = Share(part=scored.value or 0.0)
-    return Verdict(shares={"accuracy": share, category: share}, details={"evidence": scored.evidence})
+    by_category = {category: share} if category in KINDS else {}
+    return Verdict(shares={"accuracy": share} | by_category, details={"evidence": scored.evidence})
 
 
 def category_of(name: str) -> str:
-    """simple_python_12 -> simple_python; live_simple_3-2-1 -> live_simple."""
-    return re.sub(r"_\d[\d-]*$", "", name)
+    """simple_python_12 -> simple_python; live_simple_3-2-1 -> live_simple; simple, as v3 has it, is simple_python."""
+    category = re.sub(r"_\d[\d-]*$", "", name)
+    return "simple_python" if category == "simple" else category
 
 
 def _scored(kind: Kind, sample: Sample, answer: AnswerJson) -> Scored:

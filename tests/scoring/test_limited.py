@@ -89,3 +89,37 @@ def test_a_process_whose_parent_is_gone_ends_itself(tmp_path: Path) -> None:
         env=environment,
     )  # fmt: skip
     assert done.returncode == -signal.SIGALRM
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork on Windows")
+def test_a_fork_has_a_process_of_its_own(tmp_path: Path) -> None:
+    path = verifier(tmp_path, "return 1")
+    code = (
+        "import os, sys; from mambino.scoring.limited import limited; "
+        "ask = lambda: limited('file', {'path': sys.argv[1], 'row': {}, 'answer': str(os.getpid())}).result; "
+        "first = ask(); pid = os.fork(); again = ask(); "
+        "pid and os.waitpid(pid, 0); print(first == again == ask() == {'value': 1.0, 'evidence': ''})"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert done.stdout.split() == ["True", "True"], done.stderr[-2000:]
+
+
+def test_a_call_that_was_interrupted_leaves_no_reply_for_the_next(tmp_path: Path) -> None:
+    path = verifier(tmp_path, "time.sleep(0.5); return float(answer)")
+    ask(path, "0")
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask(path, "1")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    assert ask(path, "0").result == {"value": 0.0, "evidence": ""}

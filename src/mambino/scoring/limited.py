@@ -6,6 +6,7 @@ stops it. The child is started once and kept. What it can run is in limited_chil
 
 import atexit
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -53,6 +54,7 @@ class _Child:
     """The process; lost for good once it was too late with an answer."""
 
     def __init__(self) -> None:
+        self._owner = os.getpid()
         self._process = subprocess.Popen(
             [sys.executable, "-c", _MAIN, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -60,27 +62,29 @@ class _Child:
 
     @property
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        """Not in a fork of this process, which must not write into its pipes."""
+        return self._owner == os.getpid() and self._process.poll() is None
 
     def answer(self, request: str, seconds: float) -> tuple[Mapping[str, object] | None, bool]:
         """The reply, and whether the process was killed for being late."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        timer = Timer(seconds, self._process.kill)
+        timer, line, is_late = Timer(seconds, self._process.kill), b"", False
         timer.daemon = True
+        timer.start()
         try:
             if request:
                 self._process.stdin.write(request.encode() + b"\n")
                 self._process.stdin.flush()
-            timer.start()
             line = self._process.stdout.readline()
         except BrokenPipeError:
-            line = b""
-        is_late = not line and not timer.is_alive()
-        timer.cancel()
-        if not line:
-            self.close()
-        return (json.loads(line) if line else None), is_late
+            pass
+        finally:  # after Ctrl-C, too: a reply that nobody read would be taken for the next one's
+            is_late = not timer.is_alive()
+            timer.cancel()
+            if not line.endswith(b"\n"):
+                self.close()
+        return (json.loads(line), False) if line.endswith(b"\n") else (None, is_late)
 
     def close(self) -> None:
         """Mutates self. Safe to call twice."""
@@ -102,5 +106,5 @@ def _ask(request: str, seconds: float) -> tuple[Mapping[str, object] | None, boo
 
 
 def _close() -> None:
-    if _child is not None:
+    if _child is not None and _child.is_alive:
         _child.close()

@@ -1,4 +1,4 @@
-"""The tokenizer of the bundled model: Nemotron 3's special tokens and splitting, words from the recipe's own text."""
+"""The tokenizer of the bundled model: Nemotron 3's special tokens and splitting, words from the recipe's text."""
 
 import json
 from collections.abc import Iterable
@@ -15,20 +15,27 @@ SPECIALS = (
     "<tool_response>", "</tool_response>",
 )  # fmt: skip
 BOS, EOS = "<s>", "<|im_end|>"
+_WORDS = r"\p{L}+|\p{N}|\s+|[^\s\p{L}\p{N}]+"
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> str:
-    """Byte-level BPE as the text of tokenizer.json."""
+    """Byte-level BPE as the text of tokenizer.json.
+
+    Merges are learnt on words alone, without the space or sign before them. So a name has the same tokens in a
+    listing, in a sentence and in a call, and a small model can copy it; spaces are tokens of their own. No merge
+    crosses a word's edge, so the published splitting gives the same tokens.
+    """
     row = pre_tokenizer_named(PRE_TOKENIZER)
     trained = tokenizers.Tokenizer(models.BPE())
-    skeleton = json.loads(trained.to_str()) | {"pre_tokenizer": row.pre_tokenizer, "decoder": {"type": "ByteLevel"}}
-    trained = tokenizers.Tokenizer.from_str(json.dumps(skeleton | {"decoder": None}))
+    trained.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(tokenizers.Regex(_WORDS), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size, special_tokens=list(SPECIALS), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )  # fmt: skip
     trained.train_from_iterator(texts, trainer)
-    described = json.loads(trained.to_str())
+    described = json.loads(trained.to_str()) | {"pre_tokenizer": row.pre_tokenizer}
     described["model"]["ignore_merges"] = row.ignore_merges
     described["decoder"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     return json.dumps(described, ensure_ascii=False, indent=1)

@@ -30,7 +30,7 @@ def options(shared: Path, suite: str = "") -> SuiteOptions:
     return SuiteOptions(folder=folder, limit=3, length=512, episodes=1)
 
 
-@pytest.mark.parametrize("suite", [*SUPPLIED, *GYM, "ruler", "games", "efficiency"])
+@pytest.mark.parametrize("suite", [*SUPPLIED, *GYM, "ruler", "games", "efficiency", "home", "persona"])
 def test_every_suite_loads_and_names_its_metrics(suite: str, shared_dir: Path) -> None:
     if suite == "ifeval":
         pytest.importorskip("if_verifiable")

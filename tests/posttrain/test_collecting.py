@@ -62,9 +62,12 @@ def test_two_processes_make_the_steps_of_one_also_after_a_stop(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_RAY, reason="ray is not installed (extra cluster): Ray rollout workers untested")
-def test_ray_workers_make_the_run_of_one_process_also_when_one_dies(tmp_path: Path) -> None:
+def test_ray_workers_make_the_run_of_one_process_also_when_one_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
 
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     run(tmp_path / "one")
     rollouts = RayRollouts(worker, workers=2)
     try:

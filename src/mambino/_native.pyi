@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = '282288cefd7276bb'
+BUILD_ID: str = '006362d38bad9b75'
 
 class NativeError(Exception):
     pass

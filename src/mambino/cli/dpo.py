@@ -14,10 +14,10 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
-from mambino.cli.tuning import open_module, require_new, write_tuned
+from mambino.cli.tuning import model_options, open_module, require_new, write_tuned
 from mambino.errors import InputError
 from mambino.formats.checkpoint import open_checkpoint
-from mambino.hub.local import BUNDLED, resolve
+from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
 
 if TYPE_CHECKING:
@@ -28,22 +28,7 @@ _WARM_UP_STEPS = 10
 
 @click.command()
 @click.argument("data", metavar="PAIRS", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-m", "--model", default=BUNDLED, show_default=True, metavar="MODEL", help="What to start from.")
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="The new model: NAME.gguf or a folder.",
-)
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the run lives, and goes on from.  [default: OUT.run]",
-)
+@model_options()
 @click.option("--learning-rate", type=float, default=3e-6, show_default=True, metavar="X")
 @click.option("--epochs", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, metavar="X")
 @click.option("--pairs", type=click.IntRange(1), default=8, show_default=True, help="Pairs a step.")

@@ -15,9 +15,9 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
-from mambino.cli.tuning import open_module, require_new, write_tuned
+from mambino.cli.tuning import model_options, open_module, require_new, write_tuned
 from mambino.formats.checkpoint import open_checkpoint
-from mambino.hub.local import BUNDLED, resolve
+from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
 from mambino.worlds.games import WORLDS
 
@@ -43,22 +43,7 @@ _WARM_UP_STEPS = 10
 @click.option(
     "--episodes", type=click.IntRange(1), default=64, show_default=True, metavar="N", help="Tasks of each world."
 )
-@click.option("-m", "--model", default=BUNDLED, show_default=True, metavar="MODEL", help="What to start from.")
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="The new model: NAME.gguf or a folder.",
-)
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the run lives, and goes on from.  [default: OUT.run]",
-)
+@model_options()
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--learning-rate", type=float, default=3e-6, show_default=True, metavar="X")
 @click.option("--prompts", type=click.IntRange(1), default=16, show_default=True, help="Tasks a step.")

@@ -11,9 +11,9 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import human_count, note
 from mambino.cli.torch_extra import require_torch
-from mambino.cli.tuning import estimate, open_module, require_new, write_tuned
+from mambino.cli.tuning import estimate, model_options, open_module, require_new, write_tuned
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
-from mambino.hub.local import BUNDLED, resolve
+from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
 
 if TYPE_CHECKING:
@@ -24,17 +24,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("data", metavar="CHATS", type=_FILE)
-@click.option("-m", "--model", default=BUNDLED, show_default=True, metavar="MODEL", help="What to start from.")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), metavar="OUT", help="The new model: NAME.gguf or a folder."
-)
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Where the run lives, and goes on from.  [default: OUT.run]",
-)
+@model_options(is_out_required=False)
 @click.option("--learning-rate", type=float, default=2e-5, show_default=True, metavar="X")
 @click.option("--epochs", type=float, default=2.0, show_default=True, metavar="X")
 @click.option("--rows", type=click.IntRange(1), default=4, show_default=True, help="Packed rows a step.")

@@ -1,12 +1,14 @@
-"""What `sft`, `tune` and `grpo` share: what a run will take, and the files that it leaves.
+"""What `sft`, `grpo`, `dpo` and `tune` share: where a run is, what it will take, and the files that it leaves.
 
-Start at estimate and write_tuned.
+Start at model_options, estimate and write_tuned.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from mambino.cli.opening import available_memory
 from mambino.cli.terminal import human_bytes, note
@@ -16,12 +18,31 @@ from mambino.export.quantize import quantize, shapes_of
 from mambino.formats.checkpoint import Checkpoint, write_checkpoint_directory
 from mambino.formats.names import rows
 from mambino.formats.tensor import Tensor
+from mambino.hub.local import BUNDLED
 from mambino.quant.mixes import plan_for_mix
 
 if TYPE_CHECKING:
     from mambino.model.hybrid import HybridLM
 
 _LARGE = 300_000_000
+
+
+def model_options(*, is_out_required: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """--model, --out and --run (as folder) of a verb that makes a new model."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.option("--run", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+                         help="Where the run lives, and goes on from.  [default: OUT.run]"),
+            click.option("-o", "--out", required=is_out_required, type=click.Path(path_type=Path), metavar="OUT",
+                         help="The new model: NAME.gguf or a folder."),
+            click.option("-m", "--model", default=BUNDLED, show_default=True, metavar="MODEL",
+                         help="What to start from."),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def estimate(config: HybridConfig, *, num_tokens: int, rows: int, row_size: int, trained_share: float = 1.0) -> str:

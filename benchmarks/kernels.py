@@ -3,9 +3,9 @@
     cmake -B build -DMAMBINO_TESTS=ON -DMAMBINO_PYTHON=OFF && cmake --build build --target bench_kernels
     python benchmarks/kernels.py build/bench_kernels [--isa avx512] [--only Q5_0]
 
-gemv is given in GB/s of weights read (limit: reading memory), gemm and the scan in tera-operations a second (limit: int8
-products, a quarter of that for float ones), conv and attention in GB/s. "error" is the largest difference from the reference
-kernel in the same run. Limits are measured in turns with the kernel, by the same clock.
+gemv is given in GB/s of weights read (limit: reading memory), gemm and the scan in tera-operations a second (limit:
+int8 products, a quarter of that for float ones), conv and attention in GB/s. "error" is the largest difference from the
+reference kernel in the same run. Limits are measured in turns with the kernel, by the same clock.
 """
 
 import argparse
@@ -13,9 +13,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 # Float sums of up to 8,192 terms round by about this, relative to the largest result.
 MAX_ERROR = 1e-4
+COLUMNS = ("kernel", "type", "isa", "tokens", "best", "median", "unit", "limit", "%", "error")
+HEADER = "{:<10}{:<8}{:<11}{:>6}{:>9}{:>9} {:<5}{:>8}{:>5}{:>10}".format(*COLUMNS)
+
+
+def table_line(row: dict[str, Any]) -> str:
+    share = f"{100 * row['best'] / row['limit']:.0f}" if row["limit"] else "-"
+    name = f"{row['op']:<10}{row['type']:<8}{row['isa']:<11}{row['tokens']:>6}"
+    speed = f"{row['best']:>9.3f}{row['median']:>9.3f} {row['unit']:<5}{row['limit']:>8.3f}{share:>5}"
+    return f"{name}{speed}{row['error']:>10.1e}"
 
 
 def main() -> None:
@@ -25,20 +35,13 @@ def main() -> None:
     parser.add_argument("--only", help="a weight type, scan, conv or attention")
     options = parser.parse_args()
     command = [str(options.program), options.isa, *([options.only] if options.only else [])]
-    print(
-        f"{'kernel':<10}{'type':<8}{'isa':<11}{'tokens':>6}{'best':>9}{'median':>9} {'unit':<5}{'limit':>8}{'%':>5}{'error':>10}"
-    )
+    print(HEADER)
     rows = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             row = json.loads(line)
             rows.append(row)
-            share = f"{100 * row['best'] / row['limit']:.0f}" if row["limit"] else "-"
-            print(
-                f"{row['op']:<10}{row['type']:<8}{row['isa']:<11}{row['tokens']:>6}{row['best']:>9.3f}{row['median']:>9.3f} "
-                f"{row['unit']:<5}{row['limit']:>8.3f}{share:>5}{row['error']:>10.1e}",
-                flush=True,
-            )
+            print(table_line(row), flush=True)
     if process.returncode:
         sys.exit(f"{options.program} ended with status {process.returncode}")
     print(json.dumps({"isa": options.isa, "kernels": rows}))

@@ -28,7 +28,7 @@ def answered(task: Task, answer: Message, *, is_thinking: bool) -> Trajectory:
 def test_the_experts_answer_earns_full_reward_if_it_thinks_when_asked() -> None:
     pytest.importorskip("if_verifiable")
     kinds = {kind for found in ENVIRONMENTS.values() for kind in found}
-    for row in (row for row in rows(60, seed=5, split="train") if row.kind in kinds):
+    for row in (row for row in rows(25, seed=5, split="train") if row.kind in kinds):
         task = Task(id="x", environment="x", messages=row.messages[:-1], tools=row.tools, begin=partial(OneAnswer, row))
         expert = row.messages[-1]
         assert judged(answered(task, expert, is_thinking=row.thinks), task.begin()).value == 1.0, row

@@ -23,9 +23,10 @@ class WatchedLM(FakeLM):
         super().__init__(config)
         self.passes: list[list[int]] = []
         self.bad: SequenceState | None = None
+        self.pass_s = 0.004
 
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
-        time.sleep(0.004)
+        time.sleep(self.pass_s)
         if any(state is self.bad for state in states):
             raise MemoryError("this one sequence")
         self.passes.append([len(one) for one in tokens])
@@ -64,6 +65,7 @@ def test_answers_among_others_are_the_answers_alone(tiny_config: HybridConfig) -
 
 def test_a_long_prompt_is_cut_while_others_answer_and_whole_alone(tiny_config: HybridConfig) -> None:
     model = WatchedLM(tiny_config)
+    model.pass_s = 0.03  # the worker waits half a pass for who speaks: long enough on a busy machine, too
     batching = BatchingLM(model)
     prompt = np.ones(3 * LARGEST_PIECE, np.int32)
     batching.extend(batching.new_state(len(prompt)), prompt)
@@ -87,7 +89,7 @@ def test_a_long_prompt_is_cut_while_others_answer_and_whole_alone(tiny_config: H
     pieces = [count for one in model.passes for count in one if count > SHORT_TOKENS]
     assert sum(pieces) == len(prompt)
     assert max(pieces) <= LARGEST_PIECE
-    assert any(1 in one and len(one) == 2 for one in model.passes)
+    assert sum(1 for one in model.passes if 1 in one and len(one) == 2) >= 2
 
 
 def test_one_failing_sequence_leaves_the_others_alone(tiny_config: HybridConfig) -> None:

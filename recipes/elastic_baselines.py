@@ -6,6 +6,7 @@ Start at compare (python -m recipes.elastic_baselines --help).
 """
 
 import argparse
+import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -79,10 +80,10 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
     importance = measure_importance(parent, scored)
     sub = candidates(config, default_space(config), budget, depth_order=importance.depth_order)[0].sub
     shallow = _depth_only(config, budget, importance.depth_order)
-    teacher = _copy(parent)
+    teacher = copy.deepcopy(parent)
 
     def nested(name: str, order: Callable[[HybridLM], None], small: SubConfig) -> Arm:
-        model = _copy(parent)
+        model = copy.deepcopy(parent)
         order(model)
         subs = (SubConfig.whole(config), small)
         loss = ElasticLoss(ElasticSettings(subs=subs, shares=(1.0, 2.0), seed=settings.seed), teacher)
@@ -127,12 +128,6 @@ def _stream(documents: Documents, settings: Settings) -> MixedBatches:
     return MixedBatches(
         {"text": documents}, lambda _: {"text": 1.0}, rows=settings.rows, row_size=settings.row_size, seed=settings.seed
     )
-
-
-def _copy(model: HybridLM) -> HybridLM:
-    copy = HybridLM(model.config)
-    copy.load_state_dict(model.state_dict())
-    return copy
 
 
 def _judged(name: str, model: HybridLM, judged: Sequence[Batch], num_tokens: int) -> Arm:

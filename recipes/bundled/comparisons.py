@@ -6,6 +6,7 @@ python -m recipes.bundled.comparisons --folder RUN after recipes.bundled; the la
 """
 
 import argparse
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,9 +23,8 @@ from mambino.compress.qad import on_grid
 from mambino.compress.router import RouterSettings, search_with_router
 from mambino.compress.space import Candidate, candidates, default_space
 from mambino.compress.sub import SubConfig, SubSizes
-from mambino.compress.trials import try_candidates
+from mambino.compress.trials import spread, try_candidates
 from mambino.formats.names import rows
-from mambino.model.hybrid import HybridLM
 from mambino.quant.mixes import plan_for_mix
 from mambino.train.optim import OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents, prepare
@@ -61,7 +61,7 @@ def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
     judged = [batches.batch(_ROUTER_STEPS + _TRIAL_STEPS + step) for step in range(_JUDGED)]
     chosen = {
         name: search_with_router(
-            _copy(parent), parent, default_space(CONFIG), budgets, routed, depth_order=importance.depth_order,
+            copy.deepcopy(parent), parent, default_space(CONFIG), budgets, routed, depth_order=importance.depth_order,
             optim=_OPTIM, settings=RouterSettings(is_uneven=is_uneven),
         )
         for name, is_uneven in (("router", False), ("router, a size a layer", True))
@@ -69,8 +69,7 @@ def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
     found = list[dict[str, object]]()
     for index, budget in enumerate(budgets):
         fitting = candidates(CONFIG, default_space(CONFIG), budget, depth_order=importance.depth_order)
-        picks = torch.linspace(0, len(fitting) - 1, min(_TRIALS, len(fitting))).round().int().tolist()
-        named = {f"tried {place + 1}": fitting[pick] for place, pick in enumerate(picks)}
+        named = {f"tried {place}": one for place, one in enumerate(spread(fitting, _TRIALS), 1)}
         for name, subs in chosen.items():
             named[name] = Candidate(sizes=SubSizes(), sub=subs[index], cost=budget.cost(subs[index].config))
         for trial in try_candidates(parent, parent, list(named.values()), tried, judged, optim=_OPTIM):
@@ -103,12 +102,6 @@ def rounding(folder: Path, prepared: Prepared) -> dict[str, float]:
         found[name] = distance(NestedLM(model), whole, teacher, judged)
         print(f"{QAD_MIX}, {name}: KL {found[name]:.5f}", flush=True)
     return found
-
-
-def _copy(model: HybridLM) -> HybridLM:
-    copy = HybridLM(model.config)
-    copy.load_state_dict(model.state_dict())
-    return copy
 
 
 def _show(made: Sequence[Arm]) -> None:

@@ -1,5 +1,6 @@
 """The stages of the bundled model, each in a folder of its own that it continues from. Start at run."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from mambino.compress.permute import order_of, permute
 from mambino.compress.qad import quantised_distillation_loss
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig, read_sub
-from mambino.compress.trials import try_candidates
+from mambino.compress.trials import spread, try_candidates
 from mambino.errors import FormatError
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
@@ -38,7 +39,7 @@ def run(folder: Path, prepared: Prepared) -> tuple[HybridLM, dict[str, SubConfig
     parent = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
     run_stage(parent, PRETRAIN, language_loss(), folder, prepared)
     subs = rank(parent, folder, prepared)
-    teacher = _copy(parent).eval().requires_grad_(False)
+    teacher = copy.deepcopy(parent).eval().requires_grad_(False)
     sizes = (SubConfig.whole(CONFIG), *subs.values())
     for stage, master in ((ELASTIC, teacher), (SFT, None)):  # at last the largest learns from the text, others from it
         settings = ElasticSettings(
@@ -108,9 +109,8 @@ def _best(
     parent: HybridLM, budget: Budget, depth_order: Sequence[int], tried: Sequence[Batch], judged: Sequence[Batch]
 ) -> SubConfig:
     fitting = candidates(CONFIG, default_space(CONFIG), budget, depth_order=depth_order)
-    picks = torch.linspace(0, len(fitting) - 1, min(_TRIALS, len(fitting))).round().int().tolist()
     optim = OptimSettings(learning_rate=1e-3)
-    trials = try_candidates(parent, parent, [fitting[pick] for pick in picks], tried, judged, optim=optim)
+    trials = try_candidates(parent, parent, spread(fitting, _TRIALS), tried, judged, optim=optim)
     for trial in trials:
         print(f"{budget.name}: {trial.candidate.sizes} KL {trial.before:.4f} -> {trial.after:.4f}", flush=True)
     return trials[0].candidate.sub
@@ -120,7 +120,7 @@ def harden(folder: Path, prepared: Prepared) -> None:
     """Distil the finished model on the grid of QAD_MIX. Mutates folder."""
     model = model_after(SFT, folder)
     plan = plan_for_mix(QAD_MIX, {row.own: row.shape for row in rows(CONFIG)})
-    teacher = _copy(model).eval().requires_grad_(False)
+    teacher = copy.deepcopy(model).eval().requires_grad_(False)
     run_stage(model, QAD, quantised_distillation_loss(teacher, CONFIG, plan), folder, prepared)
 
 
@@ -129,9 +129,3 @@ def model_after(stage: Stage, folder: Path) -> HybridLM:
     model = HybridLM(CONFIG)
     checkpoint.load_weights(folder / stage.name / "latest.pt", model)
     return model
-
-
-def _copy(model: HybridLM) -> HybridLM:
-    copy = HybridLM(model.config)
-    copy.load_state_dict(model.state_dict())
-    return copy

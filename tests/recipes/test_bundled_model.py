@@ -41,7 +41,11 @@ def test_file_and_record_agree(path: Path) -> None:
     assert sum(file.stat().st_size for file in path.parent.iterdir() if file.is_file()) < MOST_BYTES
     assert checkpoint.config == read_hf_config(record["config"])
     assert record["num_tokens"] > 1_000_000
-    assert record["num_steps"] > 1_000
+    last_steps = {point.get("stage"): point["step"] for point in record["trajectory"]}
+    assert sum(last_steps.values()) == record["num_steps"]
+    said = [Message(role="user", content="Hi")]
+    rendered = PromptEncoder(open_tokenizer(path)).render(said)
+    assert rendered.startswith("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n")
 
 
 def test_held_out_text_is_as_likely_as_the_record_says(path: Path) -> None:

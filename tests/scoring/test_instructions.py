@@ -93,16 +93,20 @@ def test_no_verdict_is_not_a_failure(instruction: str, arguments: dict[str, obje
     assert reason in only.reason
 
 
+class Checker:
+    """What every official checker has, but for the check."""
+
+    def __init__(self, instruction_id: str) -> None: ...
+    def build_description(self, **arguments: object) -> str:
+        return ""
+
+    def get_instruction_args(self) -> None: ...
+    def get_instruction_args_keys(self) -> tuple[str, ...]:
+        return ()
+
+
 def test_missing_language_data_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Needy:
-        def __init__(self, instruction_id: str) -> None: ...
-        def build_description(self, **arguments: object) -> str:
-            return ""
-
-        def get_instruction_args(self) -> None: ...
-        def get_instruction_args_keys(self) -> tuple[str, ...]:
-            return ()
-
+    class Needy(Checker):
         def check_following(self, value: str) -> bool:
             raise LookupError("Resource punkt_tab not found.")
 
@@ -113,15 +117,7 @@ def test_missing_language_data_is_named_with_the_remedy(monkeypatch: pytest.Monk
 
 
 def test_a_variant_that_raises_leaves_the_loose_verdict_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Fussy:
-        def __init__(self, instruction_id: str) -> None: ...
-        def build_description(self, **arguments: object) -> str:
-            return ""
-
-        def get_instruction_args(self) -> None: ...
-        def get_instruction_args_keys(self) -> tuple[str, ...]:
-            return ()
-
+    class Fussy(Checker):
         def check_following(self, value: str) -> bool:
             if value == "raise":
                 raise ValueError("cannot")

@@ -1,10 +1,9 @@
 """Choosing the sizes of a nested training, once a run: the choice is kept in the run's folder. Start at find_subs."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from mambino.cli.terminal import note
 from mambino.compress.budget import Budget
@@ -12,7 +11,7 @@ from mambino.compress.offered import FILE_NAME, nested_text
 from mambino.compress.router import RouterSettings, search_with_router
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig, read_sub
-from mambino.compress.trials import try_candidates
+from mambino.compress.trials import spread, try_candidates
 from mambino.errors import FormatError, InputError
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
@@ -76,10 +75,8 @@ def _routed(
     student: HybridLM, teacher: HybridLM, budgets: Sequence[Budget], search: Search, stream: MixedBatches,
     order: list[int],
 ) -> list[SubConfig]:  # fmt: skip
-    scratch = HybridLM(student.config)
-    scratch.load_state_dict(student.state_dict())
     return search_with_router(
-        scratch, teacher, default_space(student.config), budgets,
+        copy.deepcopy(student), teacher, default_space(student.config), budgets,
         [stream.batch(step) for step in range(_ROUTER_STEPS)], depth_order=order, optim=_OPTIM,
         settings=RouterSettings(is_uneven=search.is_uneven, seed=search.seed),
         on_progress=lambda step, loss: note(f"router: {step} of {_ROUTER_STEPS}, KL {loss:.4f}")
@@ -95,9 +92,8 @@ def _tried(
     fitting = candidates(student.config, default_space(student.config), budget, depth_order=order)
     if search.kind == "largest" or len(fitting) == 1:
         return fitting[0].sub
-    picks = torch.linspace(0, len(fitting) - 1, min(_TRIALS, len(fitting))).round().int().tolist()
     trials = try_candidates(
-        student, teacher, [fitting[pick] for pick in picks], [stream.batch(step) for step in range(_TRIAL_STEPS)],
+        student, teacher, spread(fitting, _TRIALS), [stream.batch(step) for step in range(_TRIAL_STEPS)],
         held_out, optim=_OPTIM, on_progress=lambda done, total: note(f"{budget.name}: tried {done} of {total} sizes"),
     )  # fmt: skip
     return trials[0].candidate.sub

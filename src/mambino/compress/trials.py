@@ -6,6 +6,7 @@ At small scale this beats a router; it is also what a router has to be compared 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from torch import nn
 
 from mambino.compress.distill import distillation_loss
@@ -26,6 +27,12 @@ class Trial:
     candidate: Candidate
     before: float
     after: float
+
+
+def spread(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
+    """Up to count of them, the first and the last included, evenly between."""
+    places = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
+    return [candidates[int(place)] for place in places]
 
 
 def try_candidates(

@@ -113,7 +113,7 @@ void verify(Engine& engine, SequenceState& state, const Tokens& tokens, Logits o
 // (id, bytes) of each piece of a snapshot's memory.
 std::vector<std::pair<uint64_t, size_t>> pieces(const StateSnapshot& snapshot) {
     std::vector<std::pair<uint64_t, size_t>> all;
-    for (const PiecePointer& piece : snapshot.pieces()) all.emplace_back(piece->id, piece->bytes.size());
+    for (const PiecePointer& piece : snapshot.pieces()) all.emplace_back(piece->id, piece->nbytes);
     return all;
 }
 
@@ -123,7 +123,7 @@ std::vector<ByteView> piece_bytes(const Engine& engine, const StateSnapshot& sna
     std::vector<ByteView> views;
     for (const PiecePointer& piece : snapshot.pieces()) {
         const nb::capsule owner(new PiecePointer(piece), [](void* pointer) noexcept { delete static_cast<PiecePointer*>(pointer); });
-        views.emplace_back(piece->bytes.data(), std::initializer_list<size_t>{piece->bytes.size()}, owner);
+        views.emplace_back(piece->bytes.data(), std::initializer_list<size_t>{piece->nbytes}, owner);
     }
     return views;
 }

@@ -44,6 +44,7 @@ using MatmulKernel = void (*)(const Matrix& w, int64_t row_begin, int64_t row_en
                               int64_t y_stride, uint8_t* scratch);
 
 constexpr int64_t kKeyBlock = 16;  // tokens a block of cached keys
+constexpr int64_t kPageTokens = 256;  // tokens of a page of keys and values
 constexpr int64_t kKvGroup = 32;   // values that share a scale in a q8 cache
 
 // How keys and values are stored. q8: int8 codes, and behind those of a head a float16 scale per kKvGroup of its values: a head
@@ -56,10 +57,25 @@ constexpr int64_t kv_head_nbytes(KvType type, int64_t head_dim) {
     return type == KvType::kQ8 ? head_dim + 2 * kv_groups(head_dim) : head_dim * (type == KvType::kFloat16 ? 2 : 4);
 }
 
+// One head's keys and values, in pages of kPageTokens tokens each. Offsets: bytes from a page's start to the head's first
+// block of keys and first value. Strides: elements from a block of keys, or a token's value, to the next.
 template <class Element>
-using AttentionKernel = void (*)(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride,
-                                 const Element* values, int64_t value_stride, int64_t position, int64_t tokens, int64_t group,
-                                 int64_t head_dim, float scale, float* out, int64_t out_stride, float* scratch);
+struct CachedHead {
+    const uint8_t* const* pages;
+    int64_t key_offset, key_block_stride, value_offset, value_stride;
+
+    // The block of keys that holds token, whose lane is token % kKeyBlock.
+    const Element* key_block(int64_t token) const {
+        return reinterpret_cast<const Element*>(pages[token / kPageTokens] + key_offset) + token % kPageTokens / kKeyBlock * key_block_stride;
+    }
+    const Element* value(int64_t token) const {
+        return reinterpret_cast<const Element*>(pages[token / kPageTokens] + value_offset) + token % kPageTokens * value_stride;
+    }
+};
+
+template <class Element>
+using AttentionKernel = void (*)(const float* q, int64_t q_stride, const CachedHead<Element>& cache, int64_t position, int64_t tokens,
+                                 int64_t group, int64_t head_dim, float scale, float* out, int64_t out_stride, float* scratch);
 
 constexpr int64_t kGemvMaxTokens = 4;    // gemv takes 1..4 tokens; from five on, unpacking panels costs less
 constexpr int64_t kGemmMaxTokens = 512;  // gemm 1..512
@@ -127,8 +143,7 @@ struct KernelTable {
 
     // Attention of one kv head's group of query heads for T tokens against the cache: token t sees keys 0 .. position + t,
     // already stored. q: [T][q_stride], group * head_dim values each (the query heads of this kv head are adjacent); out the
-    // same with out_stride. keys: blocks of kKeyBlock tokens, element e of key k at
-    // keys[k / kKeyBlock * key_block_stride + e * kKeyBlock + k % kKeyBlock]; values: [context][value_stride].
+    // same with out_stride. Element e of key k lies at cache.key_block(k)[e * kKeyBlock + k % kKeyBlock].
     // T * group <= kAttentionQueries; scratch: attention_scratch_floats(head_dim). The cache is float16, float32, or q8: see KvType.
     Entry<AttentionKernel<uint16_t>> attention;
     Entry<AttentionKernel<float>> attention_float;

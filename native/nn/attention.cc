@@ -60,13 +60,10 @@ void Engine::mix(const AttentionLayer& m, size_t layer, std::span<const Segment>
     matmul(m.k, x, projected_.data() + m.query_size(), stride);
     matmul(m.v, x, projected_.data() + m.query_size() + m.kv_size(), stride);
     if (m.rope_theta > 0) rotate(m, segments);
-    for (const Segment& segment : segments) {
-        LayerState& slot = segment.state->layer(layer);
-        switch (slot.kv) {
-            case KvType::kFloat32: attend<float>(m, slot, segment, kernels_.attention_float.run); break;
-            case KvType::kFloat16: attend<uint16_t>(m, slot, segment, kernels_.attention.run); break;
-            case KvType::kQ8: attend<int8_t>(m, slot, segment, kernels_.attention_q8.run); break;
-        }
+    switch (state_shape_.slots[layer].kv) {
+        case KvType::kFloat32: attend<float>(m, layer, segments, kernels_.attention_float.run); break;
+        case KvType::kFloat16: attend<uint16_t>(m, layer, segments, kernels_.attention.run); break;
+        case KvType::kQ8: attend<int8_t>(m, layer, segments, kernels_.attention_q8.run); break;
     }
     const Activations attended = input(inner_.data(), rows, m.query_size(), [](int64_t) {});
     matmul(m.out, attended, mixed_.data(), weights_.hidden);
@@ -91,32 +88,46 @@ void Engine::rotate(const AttentionLayer& m, std::span<const Segment> segments) 
 }
 
 template <class Element>
-void Engine::attend(const AttentionLayer& m, LayerState& slot, const Segment& segment, AttentionKernel<Element> kernel) {
-    const int64_t stride = m.query_size() + 2 * m.kv_size(), group = m.heads / m.kv_heads, position = segment.state->position();
+void Engine::attend(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, AttentionKernel<Element> kernel) {
+    for (const Segment& segment : segments)
+        pool_.parallel_for(segment.count, kKeyBlock, [&](int, int64_t begin, int64_t end) { store_rows<Element>(m, layer, segment, begin, end); });
+
+    const int64_t stride = m.query_size() + 2 * m.kv_size(), group = m.heads / m.kv_heads;
     const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(m.head_dim)));
-    auto *keys = reinterpret_cast<Element*>(slot.keys.data()), *values = reinterpret_cast<Element*>(slot.values.data());
-    const int64_t head_stride = kv_head_nbytes(slot.kv, m.head_dim) / static_cast<int64_t>(sizeof(Element));
-    const int64_t value_stride = m.kv_heads * head_stride, block_stride = value_stride * kKeyBlock;
-    pool_.parallel_for(segment.count, kKeyBlock, [&](int, int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) {
-            const float* key = projected_.data() + (segment.begin + t) * stride + m.query_size();
-            const int64_t place = position + t;
-            store(kernels_, slot, key, key + m.kv_size(),
-                  TokenPlace<Element>{keys + place / kKeyBlock * block_stride, place % kKeyBlock, values + place * value_stride});
+    // Later queries see more keys: they start, so that the last job taken is a short one.
+    const int64_t most = std::max<int64_t>(1, kAttentionQueries / group);
+    attention_jobs_.clear();
+    for (const Segment& segment : segments)
+        for (int64_t first = (segment.count - 1) / most * most; first >= 0; first -= most)
+            for (int64_t head = 0; head < m.kv_heads; ++head) attention_jobs_.push_back({&segment, first, head});
+    pool_.parallel_for(static_cast<int64_t>(attention_jobs_.size()), 1, [&](int thread, int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const auto& [segment, first, head] = attention_jobs_[static_cast<size_t>(i)];
+            const LayerState& slot = segment->state->layer(layer);
+            const int64_t nbytes = kv_head_nbytes(slot.kv, m.head_dim), values = m.kv_heads * nbytes / static_cast<int64_t>(sizeof(Element));
+            const CachedHead<Element> cache{segment->state->pages(), slot.keys + head * nbytes * kKeyBlock, values * kKeyBlock,
+                                            slot.values + head * nbytes, values};
+            const int64_t row = segment->begin + first, column = head * group * m.head_dim;
+            kernel(projected_.data() + row * stride + column, stride, cache, segment->state->position() + first,
+                   std::min(most, segment->count - first), group, m.head_dim, scale, inner_.data() + row * m.query_size() + column,
+                   m.query_size(), attention_scratch_[thread].data());
         }
     });
-    const int64_t chunk = std::max<int64_t>(1, kAttentionQueries / group), chunks = (segment.count + chunk - 1) / chunk;
-    pool_.parallel_for(chunks * m.kv_heads, 1, [&](int thread, int64_t begin, int64_t end) {
-        for (int64_t piece = begin; piece < end; ++piece) {
-            // Later chunks see more keys: start with them, so that the last piece taken is a short one.
-            const int64_t first = (chunks - 1 - piece / m.kv_heads) * chunk, kv_head = piece % m.kv_heads;
-            const int64_t row = segment.begin + first;
-            kernel(projected_.data() + row * stride + kv_head * group * m.head_dim, stride, keys + kv_head * head_stride * kKeyBlock,
-                   block_stride, values + kv_head * head_stride, value_stride, position + first, std::min(chunk, segment.count - first),
-                   group, m.head_dim, scale, inner_.data() + row * m.query_size() + kv_head * group * m.head_dim, m.query_size(),
-                   attention_scratch_[thread].data());
-        }
-    });
+}
+
+// Keys and values of a segment's rows [begin, end) into its pages.
+template <class Element>
+void Engine::store_rows(const AttentionLayer& m, size_t layer, const Segment& segment, int64_t begin, int64_t end) {
+    const LayerState& slot = segment.state->layer(layer);
+    const int64_t stride = m.query_size() + 2 * m.kv_size(), nbytes = slot.kv_nbytes();
+    for (int64_t t = begin; t < end; ++t) {
+        const float* key = projected_.data() + (segment.begin + t) * stride + m.query_size();
+        const int64_t place = segment.state->position() + t, token = place % kPageTokens;
+        uint8_t* page = segment.state->pages()[place / kPageTokens];
+        store(kernels_, slot, key, key + m.kv_size(),
+              TokenPlace<Element>{reinterpret_cast<Element*>(page + slot.keys + token / kKeyBlock * kKeyBlock * nbytes), token % kKeyBlock,
+                                  reinterpret_cast<Element*>(page + slot.values + token * nbytes)});
+    }
 }
 
 }  // namespace mambino

@@ -15,6 +15,7 @@ void Engine::verify(SequenceState& state, std::span<const int32_t> tokens, float
     check(count >= 1 && count <= kMaxRows, "[engine] expected 1 to ", kMaxRows, " tokens to verify at once, got ", count);
     state.check_room(count);
     reserve(count, count);
+    state.make_room(count);
     int64_t head_size = 0;
     for (const Layer& layer : weights_.layers)
         if (const auto* m = std::get_if<MambaLayer>(&layer.mixer)) head_size = std::max(head_size, m->head_dim * m->state_size);
@@ -40,8 +41,9 @@ void Engine::accept(SequenceState& state, int64_t count) {
         if (!m) continue;
         DraftInputs& kept = state.draft(i);
         float* rows = kept.conv.data();
-        convolve(*m, rows, m->channels(), count, state.layer(i).conv());
-        scan(*m, {rows, m->channels(), kept.delta.data(), rows, m->channels()}, count, state.layer(i).ssm(), false);
+        const Recurrence accepted{rows, m->channels(), kept.delta.data(), rows, m->channels(), count, state.layer(i).conv(), state.layer(i).ssm()};
+        convolve(*m, {&accepted, 1});
+        scan(*m, {&accepted, 1});
     }
     state.advance(count);
 }

@@ -78,6 +78,7 @@ void Engine::extend(std::span<SequenceState* const> states, std::span<const std:
     }
     reserve(std::min(total, kMaxRows), static_cast<int64_t>(states.size()));
     last_.reserve(states.size() * weights_.hidden);
+    for (size_t i = 0; i < states.size(); ++i) states[i]->make_room(static_cast<int64_t>(tokens[i].size()));
 
     // Fill passes of up to kMaxRows rows, sequence after sequence; a sequence may span several passes.
     std::vector<Segment> segments;
@@ -109,6 +110,7 @@ void Engine::score(std::span<const int32_t> tokens, float* out) {
     check(total > 0, "[engine] no tokens to score");
     reserve(std::min(total, kMaxRows), total);
     const auto state = new_state(total);
+    state->make_room(total);
     for (int64_t done = 0; done < total; done += kMaxRows) {
         const Segment segment{state.get(), tokens.data() + done, 0, std::min(total - done, kMaxRows)};
         run_layers({&segment, 1}, segment.count, all_rows(segment.count));
@@ -229,18 +231,19 @@ void Engine::mix(const MambaLayer& m, size_t layer, std::span<const Segment> seg
 
     for (int64_t row = 0; row < rows; ++row)
         kernels_.softplus_dt.run(dt + row * stride, m.dt_bias, m.heads, m.dt_low, m.dt_high, delta_.data() + row * m.heads);
+    recurrences_.clear();
     for (const Segment& s : segments) {
         LayerState& slot = s.state->layer(layer);
-        float *rows_xbc = xbc + s.begin * stride, *conv = slot.conv();
-        if (s.is_draft) {
-            keep_draft(m, layer, s, rows_xbc, stride);
-            std::copy_n(conv, slot.conv_size, draft_conv_.reserve(slot.conv_size));
-            conv = draft_conv_.data();
-        }
-        convolve(m, rows_xbc, stride, s.count, conv);
-        const Recurrence recurrence{rows_xbc, stride, delta_.data() + s.begin * m.heads, inner_.data() + s.begin * inner, inner};
-        scan(m, recurrence, s.count, slot.ssm(), s.is_draft);
+        Recurrence& r = recurrences_.emplace_back(Recurrence{xbc + s.begin * stride, stride, delta_.data() + s.begin * m.heads,
+                                                             inner_.data() + s.begin * inner, inner, s.count, slot.conv(), slot.ssm()});
+        if (!s.is_draft) continue;
+        keep_draft(m, layer, s, r.xbc, stride);
+        r.conv = draft_conv_.reserve(slot.conv_size);
+        std::copy_n(slot.conv(), slot.conv_size, r.conv);
+        r.is_draft = true;
     }
+    convolve(m, recurrences_);
+    scan(m, recurrences_);
     const Activations gated = input(inner_.data(), rows, inner, [&](int64_t row) {
         float* y = inner_.data() + row * inner;
         kernels_.gated_group_norm.run(y, z + row * stride, m.gate_norm, inner, inner / m.groups, weights_.norm_eps, y);
@@ -248,24 +251,32 @@ void Engine::mix(const MambaLayer& m, size_t layer, std::span<const Segment> seg
     matmul(m.out_proj, gated, mixed_.data(), weights_.hidden);
 }
 
-void Engine::convolve(const MambaLayer& m, float* rows, int64_t stride, int64_t count, float* conv) {
-    pool_.parallel_for(m.channels(), kConvChannels, [&](int, int64_t begin, int64_t end) {
-        kernels_.conv_silu.run(rows, stride, count, m.conv_weight, m.conv_bias, m.conv_width, m.channels(), begin, end, conv, rows, stride);
+void Engine::convolve(const MambaLayer& m, std::span<const Recurrence> sequences) {
+    const int64_t parts = (m.channels() + kConvChannels - 1) / kConvChannels;
+    pool_.parallel_for(static_cast<int64_t>(sequences.size()) * parts, 1, [&](int, int64_t begin, int64_t end) {
+        for (int64_t job = begin; job < end; ++job) {
+            const Recurrence& r = sequences[static_cast<size_t>(job / parts)];
+            const int64_t first = job % parts * kConvChannels, last = std::min(first + kConvChannels, m.channels());
+            kernels_.conv_silu.run(r.xbc, r.stride, r.count, m.conv_weight, m.conv_bias, m.conv_width, m.channels(), first, last, r.conv,
+                                   r.xbc, r.stride);
+        }
     });
 }
 
-void Engine::scan(const MambaLayer& m, const Recurrence& r, int64_t count, float* ssm, bool is_draft) {
+void Engine::scan(const MambaLayer& m, std::span<const Recurrence> sequences) {
     const int64_t head_size = m.head_dim * m.state_size;
-    pool_.parallel_for(m.heads, 1, [&](int thread, int64_t begin, int64_t end) {
-        for (int64_t h = begin; h < end; ++h) {
+    pool_.parallel_for(static_cast<int64_t>(sequences.size()) * m.heads, 1, [&](int thread, int64_t begin, int64_t end) {
+        for (int64_t job = begin; job < end; ++job) {
+            const Recurrence& r = sequences[static_cast<size_t>(job / m.heads)];
+            const int64_t h = job % m.heads;
             const float* b = r.xbc + m.inner_size() + h / (m.heads / m.groups) * m.state_size;
-            float* state = ssm + h * head_size;
-            if (is_draft) {
+            float* state = r.ssm + h * head_size;
+            if (r.is_draft) {
                 std::copy_n(state, head_size, draft_scan_[thread].data());
                 state = draft_scan_[thread].data();
             }
             kernels_.ssm_scan.run(r.xbc + h * m.head_dim, r.stride, r.delta + h, m.heads, m.a[h], m.d[h], b, b + m.groups * m.state_size,
-                                  r.stride, count, m.head_dim, m.state_size, state, r.y + h * m.head_dim, r.y_stride);
+                                  r.stride, r.count, m.head_dim, m.state_size, state, r.y + h * m.head_dim, r.y_stride);
         }
     });
 }

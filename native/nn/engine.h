@@ -25,13 +25,23 @@ struct Segment {
     bool is_draft = false;  // leaves the recurrent state as it is and keeps what absorbs the tokens later
 };
 
-// Rows of x | B | C after the conv, time steps, and where y goes (which may be x).
+// What the conv and the scan of one sequence read and write: rows of x | B | C, time steps, where y goes (which may be x), and
+// the state, of which a draft only reads ssm.
 struct Recurrence {
-    const float* xbc;
+    float* xbc;
     int64_t stride;
     const float* delta;  // [T][H]
     float* y;
     int64_t y_stride;
+    int64_t count;  // T
+    float *conv, *ssm;
+    bool is_draft = false;
+};
+
+// Some of a segment's queries, from row first of it on, for one kv head.
+struct AttentionJob {
+    const Segment* segment;
+    int64_t first, head;
 };
 
 class Engine {
@@ -82,12 +92,13 @@ class Engine {
     void mix(const MambaLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
     void mix(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
     void mix(const MlpLayer& m, size_t layer, std::span<const Segment> segments, int64_t rows);
-    // The conv (in place) and the scan of a segment's rows. conv and ssm are mutated, or ssm only read if it is a draft.
-    void convolve(const MambaLayer& m, float* rows, int64_t stride, int64_t count, float* conv);
-    void scan(const MambaLayer& m, const Recurrence& r, int64_t count, float* ssm, bool is_draft);
+    void convolve(const MambaLayer& m, std::span<const Recurrence> sequences);  // in place
+    void scan(const MambaLayer& m, std::span<const Recurrence> sequences);
     void keep_draft(const MambaLayer& m, size_t layer, const Segment& segment, const float* xbc, int64_t stride);
     template <class Element>
-    void attend(const AttentionLayer& m, LayerState& slot, const Segment& segment, AttentionKernel<Element> kernel);
+    void attend(const AttentionLayer& m, size_t layer, std::span<const Segment> segments, AttentionKernel<Element> kernel);
+    template <class Element>
+    void store_rows(const AttentionLayer& m, size_t layer, const Segment& segment, int64_t begin, int64_t end);
     void rotate(const AttentionLayer& m, std::span<const Segment> segments);
 
     // prepare(row) writes row of values; then it is quantised if any product needs that. One barrier for both.
@@ -109,6 +120,8 @@ class Engine {
     AlignedBuffer<float> residual_, normed_, projected_, inner_, delta_, mixed_, last_, head_terms_, draft_conv_;
     std::vector<AlignedBuffer<uint8_t>> gemm_scratch_;
     std::vector<AlignedBuffer<float>> attention_scratch_, draft_scan_;  // one a thread
+    std::vector<Recurrence> recurrences_;        // of the layer at hand
+    std::vector<AttentionJob> attention_jobs_;  // likewise
     Input input_;
 };
 

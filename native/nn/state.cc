@@ -23,7 +23,7 @@ uint64_t next_piece_id() {
     return ++last;
 }
 
-// Moves parts of slots to or from the bytes of a piece, in order.
+// Moves the parts of a state that its snapshots do not share to or from the bytes of a piece, in order.
 enum class Direction { kToBytes, kFromBytes };
 
 class Mover {
@@ -34,14 +34,13 @@ class Mover {
         move(reinterpret_cast<uint8_t*>(slot.recurrent.data()), static_cast<size_t>(slot.recurrent_size()) * sizeof(float));
     }
 
-    // Keys and values of tokens [begin, end); begin is a multiple of kKeyBlock. A last block of keys that is not full is
-    // moved lane by lane: what lies past end is neither kept nor counted.
-    void move_tokens(LayerState& slot, int64_t begin, int64_t end) {
-        const int64_t nbytes = slot.kv_nbytes(), full = end / kKeyBlock;
-        uint8_t* keys = slot.keys.data() + begin * nbytes;
-        move(keys, static_cast<size_t>((full * kKeyBlock - begin) * nbytes));
-        if (end % kKeyBlock) move_lanes(slot, slot.keys.data() + full * kKeyBlock * nbytes, end % kKeyBlock);
-        move(slot.values.data() + begin * nbytes, static_cast<size_t>((end - begin) * nbytes));
+    // Keys and values of a page's first count tokens. A last block of keys that is not full is moved lane by lane: what lies
+    // past count is neither kept nor counted.
+    void move_tokens(const LayerState& slot, uint8_t* page, int64_t count) {
+        const int64_t nbytes = slot.kv_nbytes(), full = count / kKeyBlock * kKeyBlock;
+        move(page + slot.keys, static_cast<size_t>(full * nbytes));
+        if (count > full) move_lanes(slot, page + slot.keys + full * nbytes, count - full);
+        move(page + slot.values, static_cast<size_t>(count * nbytes));
     }
 
   private:
@@ -66,23 +65,20 @@ class Mover {
     uint8_t* bytes_;
 };
 
-void move_block(Mover mover, std::vector<LayerState>& slots, int64_t block) {
-    for (LayerState& slot : slots) mover.move_tokens(slot, block * kPieceTokens, (block + 1) * kPieceTokens);
-}
-
-void move_rest(Mover mover, std::vector<LayerState>& slots, int64_t position) {
+// page: that of the next token; null if it would be a new one.
+void move_rest(Mover mover, std::vector<LayerState>& slots, uint8_t* page, int64_t position) {
     for (LayerState& slot : slots) {
         mover.move_recurrent(slot);
-        mover.move_tokens(slot, position / kPieceTokens * kPieceTokens, position);
+        if (page) mover.move_tokens(slot, page, position % kPageTokens);
     }
 }
 
 size_t rest_nbytes(const StateShape& shape, int64_t position) {
-    return shape.recurrent_nbytes() + static_cast<size_t>(position % kPieceTokens) * shape.token_nbytes();
+    return shape.recurrent_nbytes() + static_cast<size_t>(position % kPageTokens) * shape.token_nbytes();
 }
 
-// Only read, though the interface of Mover is for both directions.
-uint8_t* bytes_of(const Piece& piece) { return const_cast<uint8_t*>(piece.bytes.data()); }
+// Of a piece that is only read (the interface of Mover is for both directions), or that this state alone has.
+uint8_t* bytes_of(const Piece& piece) { return const_cast<Piece&>(piece).bytes.data(); }
 
 }  // namespace
 
@@ -102,46 +98,46 @@ size_t StateShape::token_nbytes() const {
     return total;
 }
 
-Piece::Piece(size_t nbytes) : id(next_piece_id()), bytes(nbytes) {}
+Piece::Piece(size_t size) : id(next_piece_id()), nbytes(size), bytes(size) {}
 
 std::unique_ptr<StateSnapshot> StateSnapshot::of_bytes(StateShape shape, int64_t position,
                                                        std::span<const std::span<const uint8_t>> pieces) {
-    check(position >= 0 && position / kPieceTokens == static_cast<int64_t>(pieces.size()) - 1, "[state] ", pieces.size(),
+    check(position >= 0 && position / kPageTokens == static_cast<int64_t>(pieces.size()) - 1, "[state] ", pieces.size(),
           " pieces cannot hold ", position, " tokens");
     auto snapshot = std::make_unique<StateSnapshot>(StateSnapshot{std::move(shape), position, {}, nullptr});
     for (size_t i = 0; i < pieces.size(); ++i) {
         const bool is_rest = i + 1 == pieces.size();
-        const size_t expected = is_rest ? rest_nbytes(snapshot->shape, position) : kPieceTokens * snapshot->shape.token_nbytes();
+        const size_t expected = is_rest ? rest_nbytes(snapshot->shape, position) : kPageTokens * snapshot->shape.token_nbytes();
         check(pieces[i].size() == expected, "[state] piece ", i, ": expected ", expected, " bytes, got ", pieces[i].size());
         const auto piece = std::make_shared<Piece>(expected);
-        std::copy(pieces[i].begin(), pieces[i].end(), piece->bytes.begin());
+        std::copy(pieces[i].begin(), pieces[i].end(), piece->bytes.data());
         if (is_rest) snapshot->rest = piece;
-        else snapshot->blocks.push_back(piece);
+        else snapshot->pages.push_back(piece);
     }
     return snapshot;
 }
 
 std::vector<PiecePointer> StateSnapshot::pieces() const {
-    std::vector<PiecePointer> all = blocks;
+    std::vector<PiecePointer> all = pages;
     all.push_back(rest);
     return all;
 }
 
 size_t StateSnapshot::nbytes() const {
-    size_t total = rest->bytes.size();
-    for (const PiecePointer& block : blocks) total += block->bytes.size();
+    size_t total = rest->nbytes;
+    for (const PiecePointer& page : pages) total += page->nbytes;
     return total;
 }
 
 SequenceState::SequenceState(const StateShape& shape, int64_t max_tokens)
     : shape_(shape), max_tokens_(max_tokens), drafts_(shape.slots.size()) {
     check(max_tokens >= 1 && max_tokens <= (int64_t{1} << 31), "[state] max_tokens: expected 1 to 2^31, got ", max_tokens);
-    const int64_t key_blocks = (max_tokens + kKeyBlock - 1) / kKeyBlock;
+    int64_t offset = 0;
     for (const SlotShape& sizes : shape.slots) {
-        LayerState& slot = layers_.emplace_back(LayerState{sizes, {}, {}, {}});
+        const int64_t nbytes = kPageTokens * sizes.kv_nbytes();
+        LayerState& slot = layers_.emplace_back(LayerState{sizes, {}, offset, offset + nbytes});
         std::fill_n(slot.recurrent.reserve(slot.recurrent_size()), slot.recurrent_size(), 0.0f);
-        slot.keys.reserve(key_blocks * kKeyBlock * slot.kv_nbytes());
-        slot.values.reserve(max_tokens * slot.kv_nbytes());
+        offset += 2 * nbytes;
     }
 }
 
@@ -155,6 +151,14 @@ void SequenceState::check_room(int64_t count) const {
                                       " are used; shorten the text or open a larger context"));
 }
 
+void SequenceState::make_room(int64_t count) {
+    const int64_t needed = (position_ + count + kPageTokens - 1) / kPageTokens;
+    while (static_cast<int64_t>(pages_.size()) < needed) {
+        pages_.push_back(std::make_shared<Piece>(page_nbytes()));
+        page_bytes_.push_back(bytes_of(*pages_.back()));
+    }
+}
+
 void SequenceState::advance(int64_t count) {
     position_ += count;
     drafted_ = 0;
@@ -162,20 +166,11 @@ void SequenceState::advance(int64_t count) {
 }
 
 std::unique_ptr<StateSnapshot> SequenceState::snapshot() {
-    auto copy = std::make_unique<StateSnapshot>(StateSnapshot{shape_, position_, {}, rest_.lock()});
-    blocks_.resize(position_ / kPieceTokens);
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-        PiecePointer shared = blocks_[i].lock();
-        if (!shared) {
-            const auto piece = std::make_shared<Piece>(kPieceTokens * shape_.token_nbytes());
-            move_block({Direction::kToBytes, piece->bytes.data()}, layers_, static_cast<int64_t>(i));
-            blocks_[i] = shared = piece;
-        }
-        copy->blocks.push_back(std::move(shared));
-    }
+    const int64_t full = position_ / kPageTokens;
+    auto copy = std::make_unique<StateSnapshot>(StateSnapshot{shape_, position_, {pages_.begin(), pages_.begin() + full}, rest_.lock()});
     if (!copy->rest) {
         const auto piece = std::make_shared<Piece>(rest_nbytes(shape_, position_));
-        move_rest({Direction::kToBytes, piece->bytes.data()}, layers_, position_);
+        move_rest({Direction::kToBytes, piece->bytes.data()}, layers_, position_ % kPageTokens ? page_bytes_[full] : nullptr, position_);
         rest_ = copy->rest = piece;
     }
     return copy;
@@ -185,13 +180,15 @@ void SequenceState::restore(const StateSnapshot& snapshot) {
     check(snapshot.shape == shape_, "[state] the snapshot is of another model, or of another type of keys and values");
     check(snapshot.position <= max_tokens_, "[state] the snapshot holds ", snapshot.position, " tokens, this state has room for ",
           max_tokens_);
-    blocks_.resize(snapshot.blocks.size());
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-        if (blocks_[i].lock() == snapshot.blocks[i]) continue;
-        move_block({Direction::kFromBytes, bytes_of(*snapshot.blocks[i])}, layers_, static_cast<int64_t>(i));
-        blocks_[i] = snapshot.blocks[i];
-    }
-    move_rest({Direction::kFromBytes, bytes_of(*snapshot.rest)}, layers_, snapshot.position);
+    const int64_t tail = snapshot.position % kPageTokens;
+    // Before anything changes, since memory may be short.
+    const auto own = tail ? std::make_shared<Piece>(page_nbytes()) : nullptr;
+    std::vector<PiecePointer> pages = snapshot.pages;
+    if (own) pages.push_back(own);
+    std::vector<uint8_t*> page_bytes;
+    for (const PiecePointer& page : pages) page_bytes.push_back(bytes_of(*page));
+    pages_.swap(pages), page_bytes_.swap(page_bytes);
+    move_rest({Direction::kFromBytes, bytes_of(*snapshot.rest)}, layers_, own ? own->bytes.data() : nullptr, snapshot.position);
     position_ = snapshot.position;
     drafted_ = 0;
     rest_ = snapshot.rest;

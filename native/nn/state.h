@@ -1,7 +1,8 @@
 // What a model remembers of one sequence: one slot per layer, and frozen copies of it that share memory.
 //
-// Mamba slots are float32 and constant in size; attention slots are keys and values in one KvType, reserved for max_tokens and
-// touched only as they fill. Layouts are those of kernels/table.h.
+// Mamba slots are float32 and constant in size. Keys and values, in one KvType, live in pages of kPageTokens tokens of all
+// layers, taken as the text grows: a full page is never written again, so states and snapshots share it. Layouts are those of
+// kernels/table.h.
 #pragma once
 
 #include <cstdint>
@@ -35,31 +36,32 @@ struct StateShape {
     bool operator==(const StateShape&) const = default;
 };
 
+// keys, values: bytes from a page's start to this layer's, [blocks][kv_heads] heads of kKeyBlock keys and [tokens][kv_heads]
+// heads of values.
 struct LayerState : SlotShape {
-    AlignedBuffer<float> recurrent;       // conv, then ssm
-    AlignedBuffer<uint8_t> keys, values;  // [blocks][kv_heads] heads of kKeyBlock keys, [max_tokens][kv_heads] heads of values
+    AlignedBuffer<float> recurrent;  // conv, then ssm
+    int64_t keys = 0, values = 0;
 
     float* conv() { return recurrent.data(); }
     float* ssm() { return recurrent.data() + conv_size; }
 };
 
-// Immutable bytes that snapshots share. id is unique for the life of the process.
+// Bytes that snapshots share, uninitialised at first. id is unique for the life of the process.
 struct Piece {
     uint64_t id;
-    std::vector<uint8_t> bytes;
+    size_t nbytes;
+    AlignedBuffer<uint8_t> bytes;
 
     explicit Piece(size_t nbytes);
 };
 using PiecePointer = std::shared_ptr<const Piece>;
 
-constexpr int64_t kPieceTokens = 256;  // tokens of a shared piece of keys and values
-
-// Immutable: keys and values of every kPieceTokens tokens, and the rest: the recurrent state with the keys and values of
-// the last position % kPieceTokens tokens.
+// Immutable: full pages of keys and values, and the rest: the recurrent state with the keys and values of the last
+// position % kPageTokens tokens.
 struct StateSnapshot {
     StateShape shape;
     int64_t position;
-    std::vector<PiecePointer> blocks;
+    std::vector<PiecePointer> pages;
     PiecePointer rest;
 
     // From copies of all pieces' bytes, rest last. Throws Error if their number or sizes are not those of position tokens.
@@ -81,11 +83,15 @@ class SequenceState {
 
     int64_t position() const { return position_; }
     int64_t max_tokens() const { return max_tokens_; }
-    size_t nbytes() const;
+    size_t nbytes() const;  // of a full one
     LayerState& layer(size_t i) { return layers_[i]; }
+    // Pages of keys and values; the one of the next token is this state's alone.
+    uint8_t* const* pages() const { return page_bytes_.data(); }
 
     // Throws ContextFullError if count more tokens do not fit.
     void check_room(int64_t count) const;
+    // Take the pages that count more tokens need, which must fit.
+    void make_room(int64_t count);
     void advance(int64_t count);
 
     // Drafted tokens were evaluated but not absorbed; whatever moves the state forgets them. Not counted in nbytes.
@@ -93,18 +99,20 @@ class SequenceState {
     void set_drafted(int64_t count) { drafted_ = count; }
     DraftInputs& draft(size_t i) { return drafts_[i]; }
 
-    // Copies only what no living snapshot of the same tokens holds.
+    // Shares the full pages; copies the rest, unless a living snapshot of this place has it.
     std::unique_ptr<StateSnapshot> snapshot();
-    // Copies only what differs. Throws Error, before changing anything, if the snapshot is of another model or does not fit.
+    // The same the other way. Throws Error, before changing anything, if the snapshot is of another model or does not fit.
     void restore(const StateSnapshot& snapshot);
 
   private:
+    size_t page_nbytes() const { return kPageTokens * shape_.token_nbytes(); }
+
     StateShape shape_;
     int64_t position_ = 0, max_tokens_;
     std::vector<LayerState> layers_;
-    // Pieces that hold what this state holds, as long as a snapshot keeps them alive; rest_ only at this position.
-    std::vector<std::weak_ptr<const Piece>> blocks_;
-    std::weak_ptr<const Piece> rest_;
+    std::vector<PiecePointer> pages_;   // those before the place of the next token are full and may be shared
+    std::vector<uint8_t*> page_bytes_;  // of pages_
+    std::weak_ptr<const Piece> rest_;   // what a snapshot of this place would copy, as long as one lives
     int64_t drafted_ = 0;
     std::vector<DraftInputs> drafts_;
 };

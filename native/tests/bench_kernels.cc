@@ -177,10 +177,14 @@ void bench_attention(Isa isa, int64_t depth, const uint8_t* bytes) {
     std::vector<uint16_t> cache(values.size());
     table.to_float16.run(values.data(), static_cast<int64_t>(values.size()), cache.data());
     Floats fast(kGroup * kDim), slow(fast);
+    constexpr int64_t kPageNbytes = 2 * kPageTokens * kDim * 2;
+    std::vector<const uint8_t*> pages;
+    for (int64_t first = 0; first < depth; first += kPageTokens)
+        pages.push_back(reinterpret_cast<const uint8_t*>(cache.data()) + first / kPageTokens * kPageNbytes);
+    const CachedHead<uint16_t> head{pages.data(), 0, kDim * kKeyBlock, kPageNbytes / 2, kDim};
     AlignedBuffer<float> scratch(attention_scratch_floats(kDim));
     const auto attend = [&](const KernelTable& kernels, Floats& out) {
-        kernels.attention.run(q.data(), kGroup * kDim, cache.data(), kDim * kKeyBlock, cache.data() + depth * kDim, kDim, depth - 1, 1, kGroup, kDim,
-                              0.088f, out.data(), kGroup * kDim, scratch.data());
+        kernels.attention.run(q.data(), kGroup * kDim, head, depth - 1, 1, kGroup, kDim, 0.088f, out.data(), kGroup * kDim, scratch.data());
     };
     attend(reference, slow), attend(table, fast);
     const Row row{"attention", "F16", table.attention.isa, 1, "GB/s", relative_error(fast, slow)};

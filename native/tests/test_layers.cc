@@ -111,11 +111,38 @@ void test_scan(const KernelTable& fast, const KernelTable& slow, const std::stri
             }
 }
 
+// Keys [blocks][...][kKeyBlock] and values [context][...] of one head as a cache holds them: each page its keys, then its values.
+template <class Element>
+class Paged {
+  public:
+    Paged(const std::vector<Element>& keys, const std::vector<Element>& values, int64_t stride) : stride_(stride) {
+        const auto count = static_cast<int64_t>(values.size()) / stride;
+        for (int64_t first = 0; first < count; first += kPageTokens) {
+            std::vector<Element>& page = pages_.emplace_back(2 * kPageTokens * stride);
+            const auto copy = [&](const std::vector<Element>& all, int64_t to) {
+                const auto size = std::min<int64_t>(kPageTokens * stride, static_cast<int64_t>(all.size()) - first * stride);
+                std::copy_n(all.begin() + first * stride, size, page.begin() + to);
+            };
+            copy(keys, 0), copy(values, kPageTokens * stride);
+            pointers_.push_back(reinterpret_cast<const uint8_t*>(page.data()));
+        }
+    }
+
+    CachedHead<Element> head() const {
+        return {pointers_.data(), 0, stride_ * kKeyBlock, kPageTokens * stride_ * static_cast<int64_t>(sizeof(Element)), stride_};
+    }
+
+  private:
+    int64_t stride_;
+    std::vector<std::vector<Element>> pages_;
+    std::vector<const uint8_t*> pointers_;
+};
+
 template <class Element>
 void test_attention(AttentionKernel<Element> fast, AttentionKernel<Element> slow, const std::string& isa, std::mt19937& random) {
     for (const int64_t head_dim : {8, 24, 64, 128})
         for (const int64_t group : {1, 3, 5})
-            for (const int64_t position : {0, 1, 15, 63, 64, 200})
+            for (const int64_t position : {0, 1, 15, 63, 64, 250, 600})
                 for (const int64_t tokens : {1, 2, 7, 25}) {
                     const int64_t context = position + tokens, blocks = (context + kKeyBlock - 1) / kKeyBlock, kv_stride = head_dim + 8;
                     const int64_t q_stride = group * head_dim + 5;
@@ -129,11 +156,11 @@ void test_attention(AttentionKernel<Element> fast, AttentionKernel<Element> slow
                         for (int64_t lane = context % kKeyBlock; lane && lane < kKeyBlock; ++lane)
                             keys[(blocks - 1) * kv_stride * kKeyBlock + e * kKeyBlock + lane] =
                                 sizeof(Element) == 2 ? static_cast<Element>(0x7e00) : static_cast<Element>(NAN);
+                    const Paged<Element> cache(keys, values, kv_stride);
                     AlignedBuffer<float> scratch(attention_scratch_floats(head_dim));
                     const auto run = [&](AttentionKernel<Element> kernel) {
                         Floats out(tokens * q_stride);
-                        kernel(q.data(), q_stride, keys.data(), kv_stride * kKeyBlock, values.data(), kv_stride, position, tokens, group, head_dim,
-                               0.3f, out.data(), q_stride, scratch.data());
+                        kernel(q.data(), q_stride, cache.head(), position, tokens, group, head_dim, 0.3f, out.data(), q_stride, scratch.data());
                         return out;
                     };
                     expect_close(run(fast), run(slow), 1e-5,
@@ -146,7 +173,7 @@ void test_attention(AttentionKernel<Element> fast, AttentionKernel<Element> slow
 void test_attention_q8(AttentionKernel<int8_t> fast, AttentionKernel<int8_t> slow, const std::string& isa, std::mt19937& random) {
     std::uniform_int_distribution<int> code(-127, 127);
     for (const int64_t head_dim : {8, 24, 64, 128})
-        for (const int64_t position : {0, 15, 64, 200})
+        for (const int64_t position : {0, 15, 64, 250})
             for (const int64_t tokens : {1, 7}) {
                 constexpr int64_t kGroup = 3;
                 const int64_t nbytes = kv_head_nbytes(KvType::kQ8, head_dim), context = position + tokens;
@@ -162,11 +189,12 @@ void test_attention_q8(AttentionKernel<int8_t> fast, AttentionKernel<int8_t> slo
                 for (int64_t b = 0; b < blocks; ++b)
                     set_scales(&keys[b * nbytes * kKeyBlock + head_dim * kKeyBlock], kv_groups(head_dim) * kKeyBlock);
                 for (int64_t t = 0; t < context; ++t) set_scales(&values[t * nbytes + head_dim], kv_groups(head_dim));
+                const Paged<int8_t> cache(keys, values, nbytes);
                 AlignedBuffer<float> scratch(attention_scratch_floats(head_dim));
                 const auto run = [&](AttentionKernel<int8_t> kernel) {
                     Floats out(q.size());
-                    kernel(q.data(), kGroup * head_dim, keys.data(), nbytes * kKeyBlock, values.data(), nbytes, position, tokens, kGroup, head_dim,
-                           0.3f, out.data(), kGroup * head_dim, scratch.data());
+                    kernel(q.data(), kGroup * head_dim, cache.head(), position, tokens, kGroup, head_dim, 0.3f, out.data(), kGroup * head_dim,
+                           scratch.data());
                     return out;
                 };
                 expect_close(run(fast), run(slow), 1e-5, concat("attention q8 ", isa, " head ", head_dim, " position ", position, " tokens ", tokens));

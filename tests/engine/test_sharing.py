@@ -1,4 +1,4 @@
-"""Snapshots of the engine share the memory of common beginnings, 256 tokens a piece."""
+"""Snapshots of the engine share the memory of common beginnings, a page of 256 tokens at a time."""
 
 import numpy as np
 import pytest
@@ -74,8 +74,23 @@ def test_a_state_that_went_another_way_does_not_share_what_differs(lm: NativeLM)
     assert new_nbytes(other, one, fork) == lm.config.state_nbytes(560 - 256)
 
 
-def test_a_state_keeps_no_dropped_snapshot_alive(lm: NativeLM) -> None:
+def test_a_state_keeps_the_rest_of_no_dropped_snapshot_alive(lm: NativeLM) -> None:
     state = lm.new_state(900)
     lm.extend(state, text(520))
-    before = state.snapshot().pieces
-    assert not set(before) & set(state.snapshot().pieces)
+    *pages, rest = state.snapshot().pieces
+    *same_pages, other_rest = state.snapshot().pieces
+    assert pages == same_pages and rest != other_rest
+
+
+@pytest.mark.parametrize("cut", [255, 256, 257, 300])
+def test_states_of_one_beginning_do_not_write_into_each_other(lm: NativeLM, cut: int) -> None:
+    state = lm.new_state(900)
+    lm.extend(state, text(cut))
+    fork = state.snapshot()
+    expected = lm.extend(state, text(280, 400)).copy()
+    others = [lm.new_state(900) for _ in range(2)]
+    for i, other in enumerate(others):
+        other.restore(fork)
+        lm.extend(other, text(280, 100 + i))
+    state.restore(fork)
+    np.testing.assert_array_equal(lm.extend(state, text(280, 400)), expected)

@@ -28,9 +28,8 @@ float value_at(const int8_t* head, int64_t e, int64_t head_dim) {
 }
 
 template <class Element>
-void attention(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride, const Element* values,
-               int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
-               float* out, int64_t out_stride, float*) {
+void attention(const float* q, int64_t q_stride, const CachedHead<Element>& cache, int64_t position, int64_t tokens, int64_t group,
+               int64_t head_dim, float scale, float* out, int64_t out_stride, float*) {
     std::vector<float> scores(static_cast<size_t>(position + tokens));
     std::vector<double> sums(static_cast<size_t>(head_dim));
     for (int64_t query = 0; query < tokens * group; ++query) {
@@ -38,7 +37,7 @@ void attention(const float* q, int64_t q_stride, const Element* keys, int64_t ke
         const float* q_head = q + t * q_stride + query % group * head_dim;
         float* out_head = out + t * out_stride + query % group * head_dim;
         for (int64_t k = 0; k < visible; ++k) {
-            const Element* key = keys + k / kKeyBlock * key_block_stride;
+            const Element* key = cache.key_block(k);
             float dot = 0.0f;
             for (int64_t e = 0; e < head_dim; ++e) dot += q_head[e] * key_at(key, e, k % kKeyBlock, head_dim);
             scores[k] = dot * scale;
@@ -49,7 +48,7 @@ void attention(const float* q, int64_t q_stride, const Element* keys, int64_t ke
         for (int64_t k = 0; k < visible; ++k) {
             const double weight = std::exp(static_cast<double>(scores[k] - top));
             total += weight;
-            for (int64_t e = 0; e < head_dim; ++e) sums[e] += weight * value_at(values + k * value_stride, e, head_dim);
+            for (int64_t e = 0; e < head_dim; ++e) sums[e] += weight * value_at(cache.value(k), e, head_dim);
         }
         for (int64_t e = 0; e < head_dim; ++e) out_head[e] = static_cast<float>(sums[e] / total);
     }

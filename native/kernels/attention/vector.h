@@ -23,7 +23,7 @@ struct Attention {
     static constexpr int64_t kTile = 64;    // keys
     static constexpr int64_t kQueries = 4;  // queries that share each load of a key or value
     static constexpr float kHidden = -std::numeric_limits<float>::infinity();
-    static_assert(kTile % kKeyBlock == 0 && kTile % (V::kKeyRegs * kLanes) == 0 && kKeyBlock % kLanes == 0);
+    static_assert(kPageTokens % kTile == 0 && kTile % kKeyBlock == 0 && kTile % (V::kKeyRegs * kLanes) == 0 && kKeyBlock % kLanes == 0);
 
     static inline Kernel fallback = nullptr;
 
@@ -38,12 +38,10 @@ struct Attention {
               total(top + kAttentionQueries + kQueries) {}
     };
 
-    static void attention(const float* q, int64_t q_stride, const Element* keys, int64_t key_block_stride, const Element* values,
-                          int64_t value_stride, int64_t position, int64_t tokens, int64_t group, int64_t head_dim, float scale,
-                          float* out, int64_t out_stride, float* scratch) {
+    static void attention(const float* q, int64_t q_stride, const CachedHead<Element>& cache, int64_t position, int64_t tokens,
+                          int64_t group, int64_t head_dim, float scale, float* out, int64_t out_stride, float* scratch) {
         if (head_dim % kLanes) {
-            fallback(q, q_stride, keys, key_block_stride, values, value_stride, position, tokens, group, head_dim, scale, out,
-                     out_stride, scratch);
+            fallback(q, q_stride, cache, position, tokens, group, head_dim, scale, out, out_stride, scratch);
             return;
         }
         const Work work(scratch, head_dim);
@@ -53,8 +51,7 @@ struct Attention {
 
         for (int64_t first = 0; first < context; first += kTile) {
             const int64_t count = context - first < kTile ? context - first : kTile;
-            decode_tile(keys + first / kKeyBlock * key_block_stride, key_block_stride, values + first * value_stride, value_stride,
-                        count, head_dim, work);
+            decode_tile(cache, first, count, head_dim, work);
             for (int64_t begin = 0; begin < queries; begin += kQueries) {
                 const int64_t width = queries - begin < kQueries ? queries - begin : kQueries;
                 const float* heads[kQueries];
@@ -90,16 +87,17 @@ struct Attention {
         return V::mul(V::load_int8(head + e), V::set(fp16_to_float(scales[e / kKvGroup])));
     }
 
-    static void decode_tile(const Element* keys, int64_t key_block_stride, const Element* values, int64_t value_stride, int64_t count,
-                            int64_t head_dim, const Work& work) {
+    // A tile lies in one page.
+    static void decode_tile(const CachedHead<Element>& cache, int64_t first, int64_t count, int64_t head_dim, const Work& work) {
+        const Element *keys = cache.key_block(first), *values = cache.value(first);
         for (int64_t block = 0; block * kKeyBlock < count; ++block)
             for (int64_t e = 0; e < head_dim; ++e)
                 for (int64_t lane = 0; lane < kKeyBlock; lane += kLanes)
                     V::store(work.keys + e * kTile + block * kKeyBlock + lane,
-                             load_key(keys + block * key_block_stride, e, lane, head_dim));
+                             load_key(keys + block * cache.key_block_stride, e, lane, head_dim));
         for (int64_t k = 0; k < count; ++k)
             for (int64_t e = 0; e < head_dim; e += kLanes)
-                V::store(work.values + k * head_dim + e, load_value(values + k * value_stride, e, head_dim));
+                V::store(work.values + k * head_dim + e, load_value(values + k * cache.value_stride, e, head_dim));
     }
 
     // scores[i][k] = heads[i] . keys[:, k]; columns past the decoded ones hold anything.

@@ -9,14 +9,16 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 from mambino.errors import InputError, MambinoError, Unsupported
 from mambino.scoring.instructions import judge_instruction
+from mambino.scoring.multi_turn import judge_turns
 from mambino.scoring.scored import Scored
+from mambino.scoring.simulated_apis import open_apis, perform
 from mambino.scoring.structured import judge_structured
 
 _GRACE_SECONDS = 2.0  # in which the parent should have ended this process
@@ -70,6 +72,18 @@ def _structured(**arguments: object) -> object:
     return _json(judge_structured(**arguments))  # type: ignore[arg-type]
 
 
+def _performed(services: Mapping[str, Any], done: Sequence[str], calls: Sequence[str]) -> object:
+    """What calls return from services on which done was called before."""
+    apis = open_apis(**services)
+    for call in done:
+        perform(call, apis)
+    return [perform(call, apis) for call in calls]
+
+
+def _turns(services: Mapping[str, Any], turns: Sequence[Sequence[list[str]]], expected: Sequence[list[str]]) -> object:
+    return _json(judge_turns(turns, expected, lambda: open_apis(**services)))
+
+
 def _file(path: str, row: Mapping[str, object], answer: str) -> object:
     """verify(row, answer) of a user's Python file: a number from 0 to 1, a bool, None, or a Scored."""
     given = _verify_in(path)(row, answer)
@@ -106,6 +120,8 @@ def _json(scored: Scored) -> dict[str, object]:
 VERIFIERS: Mapping[str, Callable[..., object]] = {
     "instruction": lambda **arguments: judge_instruction(**arguments).to_json(),
     "structured": _structured,
+    "performed": _performed,
+    "turns": _turns,
     "file": _file,
     "load": lambda path: callable(_verify_in(path)),
 }

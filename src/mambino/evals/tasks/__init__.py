@@ -11,6 +11,7 @@ SUITES = {
     "ifeval": "verifiable instructions, 25 types",
     "ifbench": "verifiable instructions, 58 harder types",
     "bfcl": "function calls, BFCL v4 single-turn; bfcl:simple_python and so on for one category",
+    "bfcl_multi_turn": "function calls over several turns, BFCL v4; bfcl_multi_turn:base and so on for one category",
     "halueval": "recognising hallucinated answers; halueval:general for the general set",
     "selfaware": "abstaining from unanswerable questions",
     "abstention": "short facts, where not knowing beats being wrong (NeMo-Gym rows)",

@@ -21,15 +21,15 @@ from mambino.compress.nested import NestedLM
 from mambino.compress.permute import order_of, permute
 from mambino.compress.qad import on_grid
 from mambino.compress.router import RouterSettings, search_with_router
-from mambino.compress.space import Candidate, candidates, default_space
+from mambino.compress.space import Candidate, candidates
 from mambino.compress.sub import SubConfig, SubSizes
-from mambino.compress.trials import spread, try_candidates
+from mambino.compress.trials import promising, try_candidates
 from mambino.formats.names import rows
 from mambino.quant.mixes import plan_for_mix
 from mambino.train.optim import OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents, prepare
-from recipes.bundled.pipeline import RANKED, harden, model_after, stream
-from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT
+from recipes.bundled.pipeline import RANKED, SPACE, harden, model_after, stream
+from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRACTICE, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT
 from recipes.elastic_baselines import Arm, Settings, compare
 
 _OPTIM = OptimSettings(learning_rate=1e-3)
@@ -45,14 +45,14 @@ def arms(folder: Path, prepared: Prepared, steps: int) -> list[Arm]:
     )
     settings = Settings(
         share=min(BUDGETS.values()), steps=steps, rows=ROWS, row_size=ROW_SIZE,
-        parent_steps=PRETRAIN.schedule.total_steps,
+        parent_steps=PRETRAIN.schedule.total_steps + PRACTICE.schedule.total_steps,
     )  # fmt: skip
-    return compare(model_after(PRETRAIN, folder), training, held_out, settings, folder / "comparisons")
+    return compare(model_after(PRACTICE, folder), training, held_out, settings, folder / "comparisons")
 
 
 def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
     """For every budget: KL to the parent after the same short distillation, of tried sizes and of the router's."""
-    parent, importance = model_after(PRETRAIN, folder), read_importance(folder / RANKED)
+    parent, importance = model_after(PRACTICE, folder), read_importance(folder / RANKED)
     permute(parent, order_of(CONFIG, importance))
     budgets = [Budget(name=name, cost=parameters, limit=share * parameters(CONFIG)) for name, share in BUDGETS.items()]
     batches = stream(ELASTIC, folder, prepared)
@@ -61,15 +61,17 @@ def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
     judged = [batches.batch(_ROUTER_STEPS + _TRIAL_STEPS + step) for step in range(_JUDGED)]
     chosen = {
         name: search_with_router(
-            copy.deepcopy(parent), parent, default_space(CONFIG), budgets, routed, depth_order=importance.depth_order,
+            copy.deepcopy(parent), parent, SPACE, budgets, routed, depth_order=importance.depth_order,
             optim=_OPTIM, settings=RouterSettings(is_uneven=is_uneven),
         )
         for name, is_uneven in (("router", False), ("router, a size a layer", True))
     }  # fmt: skip
     found = list[dict[str, object]]()
     for index, budget in enumerate(budgets):
-        fitting = candidates(CONFIG, default_space(CONFIG), budget, depth_order=importance.depth_order)
-        named = {f"tried {place}": one for place, one in enumerate(spread(fitting, _TRIALS), 1)}
+        fitting = candidates(CONFIG, SPACE, budget, depth_order=importance.depth_order)
+        named = {
+            f"tried {place}": one for place, one in enumerate(promising(parent, parent, fitting, judged, _TRIALS), 1)
+        }
         for name, subs in chosen.items():
             named[name] = Candidate(sizes=SubSizes(), sub=subs[index], cost=budget.cost(subs[index].config))
         for trial in try_candidates(parent, parent, list(named.values()), tried, judged, optim=_OPTIM):

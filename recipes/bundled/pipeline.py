@@ -15,7 +15,7 @@ from mambino.compress.permute import order_of, permute
 from mambino.compress.qad import quantised_distillation_loss
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig, read_sub
-from mambino.compress.trials import spread, try_candidates
+from mambino.compress.trials import promising, try_candidates
 from mambino.errors import FormatError
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
@@ -27,9 +27,23 @@ from mambino.train.data import Batch, MixedBatches
 from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
 from mambino.train.optim import Optimizer, OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents
-from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT, Stage
+from recipes.bundled.recipe import (
+    BUDGETS,
+    CONFIG,
+    ELASTIC,
+    PRACTICE,
+    PRETRAIN,
+    QAD,
+    QAD_MIX,
+    ROW_SIZE,
+    ROWS,
+    SEED,
+    SFT,
+    Stage,
+)
 
-RANKED = "2-ranked"
+RANKED = "3-ranked"
+SPACE = default_space(CONFIG, least=0.15)  # embeddings are a quarter of it: the rest must shrink further for half
 _TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 6, 20, 12, 6
 
 
@@ -37,7 +51,8 @@ def run(folder: Path, prepared: Prepared) -> tuple[HybridLM, dict[str, SubConfig
     """Train, or continue, all stages: the nested model, and its smaller sizes by name. Mutates folder."""
     torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
     parent = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
-    run_stage(parent, PRETRAIN, language_loss(), folder, prepared)
+    for stage in (PRETRAIN, PRACTICE):
+        run_stage(parent, stage, language_loss(), folder, prepared)
     subs = rank(parent, folder, prepared)
     teacher = copy.deepcopy(parent).eval().requires_grad_(False)
     sizes = (SubConfig.whole(CONFIG), *subs.values())
@@ -108,9 +123,10 @@ def chosen_sizes(folder: Path) -> dict[str, SubConfig]:
 def _best(
     parent: HybridLM, budget: Budget, depth_order: Sequence[int], tried: Sequence[Batch], judged: Sequence[Batch]
 ) -> SubConfig:
-    fitting = candidates(CONFIG, default_space(CONFIG), budget, depth_order=depth_order)
+    fitting = candidates(CONFIG, SPACE, budget, depth_order=depth_order)
     optim = OptimSettings(learning_rate=1e-3)
-    trials = try_candidates(parent, parent, spread(fitting, _TRIALS), tried, judged, optim=optim)
+    likely = promising(parent, parent, fitting, judged[:2], _TRIALS)
+    trials = try_candidates(parent, parent, likely, tried, judged, optim=optim)
     for trial in trials:
         print(f"{budget.name}: {trial.candidate.sizes} KL {trial.before:.4f} -> {trial.after:.4f}", flush=True)
     return trials[0].candidate.sub
@@ -125,7 +141,7 @@ def harden(folder: Path, prepared: Prepared) -> None:
 
 
 def model_after(stage: Stage, folder: Path) -> HybridLM:
-    """As the stage left it; before PRETRAIN's parts were sorted."""
+    """As the stage left it; PRETRAIN and PRACTICE: before the parts were sorted."""
     model = HybridLM(CONFIG)
     checkpoint.load_weights(folder / stage.name / "latest.pt", model)
     return model

@@ -32,6 +32,8 @@ CONFIG = HybridConfig(
 )
 # Of the assistant's rows, by kind: more calls and fewer games than rows.SHARES, whose games are long.
 ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08}
+# What PRACTICE adds: see drill_rows.
+DRILLS = {**ASSISTANT, "game": 0.02, "drill": 1.4, "home_drill": 0.5, "fact_drill": 0.4}
 BUDGETS = {"75%": 0.75, "50%": 0.50}  # shares of the parent's parameters
 ROWS, ROW_SIZE = 5, 640
 
@@ -62,8 +64,18 @@ PRETRAIN = Stage(
     shares={"stories": 0.07, "books": 0.03, "chats": 0.12, "requests": 0.04, "copies": 0.18, "assistant": 0.56},
     seed=SEED,
 )
+# The same parent, on more decisions a token: in texts of the stage before, finding the tool and its arguments is rare.
+PRACTICE = Stage(
+    name="2-practised",
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=2950, decay_steps=400),
+    optim=OptimSettings(learning_rate=2.5e-3, weight_decay=0.05),
+    assistant_rows=24_000,
+    row_shares=DRILLS,
+    shares={"stories": 0.03, "books": 0.01, "chats": 0.06, "requests": 0.02, "copies": 0.08, "assistant": 0.80},
+    seed=SEED + 4,
+)
 ELASTIC = Stage(
-    name="3-elastic",
+    name="4-elastic",
     schedule=Cosine(warmup_steps=30, decay_steps=620),
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
     assistant_rows=30_000,
@@ -73,9 +85,9 @@ ELASTIC = Stage(
     target_weight=0.3,
 )
 SFT = Stage(
-    name="4-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=1080, floor=0.02),
-    optim=OptimSettings(learning_rate=8e-4, weight_decay=0.0),
+    name="5-sft",
+    schedule=Cosine(warmup_steps=20, decay_steps=1980, floor=0.02),
+    optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
     assistant_rows=40_000,
     row_shares=ASSISTANT,
     shares={"stories": 0.02, "books": 0.0, "chats": 0.12, "requests": 0.04, "copies": 0.04, "assistant": 0.78},
@@ -83,7 +95,7 @@ SFT = Stage(
 )
 # Not part of the bundled file: the same model, made to bear rounding to 4 bits.
 QAD = Stage(
-    name="5-qad",
+    name="6-qad",
     schedule=Cosine(warmup_steps=10, decay_steps=140, floor=0.02),
     optim=OptimSettings(learning_rate=1e-4, weight_decay=0.0, use_muon=False),
     assistant_rows=6_000,

@@ -15,7 +15,7 @@ from mambino.compress.nested import NestedLM
 from mambino.compress.router import Router, RouterSettings, search_with_router
 from mambino.compress.space import SearchSpace, candidates, default_space
 from mambino.compress.sub import SubConfig, SubSizes
-from mambino.compress.trials import try_candidates
+from mambino.compress.trials import promising, try_candidates
 from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import Documents, MixedBatches
@@ -126,6 +126,15 @@ def test_a_budget_that_cannot_be_met_is_refused_with_the_cheapest() -> None:
         search_with_router(
             strong_model(), strong_model(), SPACE, [budget(0.1)], [], depth_order=DEPTH_ORDER, optim=OPTIM
         )
+
+
+def test_promising_are_the_slices_closest_to_the_teacher() -> None:
+    model, held_out = strong_model().float(), [stream(9).batch(0)]
+    found = candidates(cuttable_config(), SPACE, budget(1.0), depth_order=DEPTH_ORDER, slack=1.0)
+    closest = promising(model, strong_model().float(), found, held_out, 3)
+    assert closest[0].sub.config == model.config and len(found) > len(closest) == 3
+    distances = [distance(NestedLM(model), one.sub, strong_model().float(), held_out) for one in closest]
+    assert distances == sorted(distances)
 
 
 def test_trials_rank_by_distance_after_a_little_distillation() -> None:

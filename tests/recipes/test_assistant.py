@@ -15,11 +15,12 @@ from recipes.bundled.assistant.home_questions import QUESTIONS
 from recipes.bundled.assistant.home_rows import ALL_LIGHTS
 from recipes.bundled.assistant.lexicon import LEXICONS, made_up
 from recipes.bundled.assistant.relations import NAME, RELATIONS, TRAITS
-from recipes.bundled.assistant.row import Calls, Row
+from recipes.bundled.assistant.row import Calls, Row, Split
 from recipes.bundled.assistant.rows import SHARES, rows
 from recipes.bundled.assistant.template import TEMPLATE
 from recipes.bundled.assistant.tool_kinds import TOOL_KINDS
 from recipes.bundled.assistant.topics import TASKS
+from recipes.bundled.assistant.verdict import judge
 
 from chat_events import joined
 from mambino.chat.builtin_tools.home import SimulatedHome, home_tools
@@ -121,6 +122,14 @@ def test_shares_choose_the_kinds() -> None:
         "call",
         "persona",
     }
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_drills_ask_often_and_never_think(split: Split) -> None:
+    for row in rows(12, seed=2, split=split, shares={"drill": 1, "home_drill": 1, "fact_drill": 1}):
+        answers = [message for message in row.messages if message.role == "assistant"]
+        assert len(answers) >= 4 and all(answer.reasoning is None for answer in answers)
+        assert judge(row, answers[-1]).value == 1
 
 
 def test_about_half_of_the_rows_think(drawn: dict[str, list[Row]]) -> None:

@@ -18,15 +18,15 @@ _SYSTEMS = ("You know this: {facts}", "{facts}", "Answer from these facts. {fact
 _Known = tuple[Relation, Mapping[str, str]]
 
 
-def grounded(rng: random.Random, split: Split) -> Row:
-    """Two to five facts, and one to three questions about them."""
+def grounded(rng: random.Random, split: Split, *, turns: Sequence[int] = (1, 1, 2, 3), thinks: float = THINKS) -> Row:
+    """Two to five facts, and questions about them. turns: how many, drawn; thinks: the share with thinking on."""
     known = _facts(rng, split, rng.randint(2, 5))
     text = " ".join(expand(relation.fact, words, rng) for relation, words in known)
     in_system = rng.random() < 0.4
     messages = [Message(role="system", content=rng.choice(_SYSTEMS).format(facts=text))] if in_system else []
-    thinks = rng.random() < THINKS
+    is_thinking = rng.random() < thinks
     check: Check = Abstain()
-    for turn in range(rng.choice((1, 1, 2, 3))):
+    for turn in range(rng.choice(turns)):
         if rng.random() < _UNKNOWN:
             relation, words = _unknown(rng, split, known)
             topic = expand(relation.topic, words, rng)
@@ -43,23 +43,23 @@ def grounded(rng: random.Random, split: Split) -> Row:
         if turn == 0 and not in_system:
             asked = rng.choice(_LAYOUTS).format(facts=text, question=asked)
         messages.append(Message(role="user", content=asked))
-        messages.append(Message(role="assistant", content=answer, reasoning=reason if thinks else None))
+        messages.append(Message(role="assistant", content=answer, reasoning=reason if is_thinking else None))
     return Row(kind="grounded", messages=tuple(messages), check=check)
 
 
-def persona(rng: random.Random, split: Split) -> Row:
-    """Who it is stands in the system prompt; it answers as that one, and does not invent the rest."""
+def persona(rng: random.Random, split: Split, *, turns: Sequence[int] = (1, 2, 2, 3), thinks: float = THINKS) -> Row:
+    """Who it is stands in the system prompt; it answers as that one, and does not invent the rest. Else as grounded."""
     words = filled(rng, split)
     given = rng.sample(TRAITS[1:], rng.randint(1, 4))
     about = " ".join(expand(relation.fact, words, rng) for relation in (NAME, *given))
     answerable = (NAME, TRAITS[0], *given)
-    thinks = rng.random() < THINKS
+    is_thinking = rng.random() < thinks
     messages = [Message(role="system", content=about)]
     check: Check = Abstain()
-    for _ in range(rng.choice((1, 2, 2, 3))):
+    for _ in range(rng.choice(turns)):
         relation, reply, reason, check = _about_oneself(rng, answerable, words)
         messages.append(Message(role="user", content=expand(relation.question(split), words, rng)))
-        messages.append(Message(role="assistant", content=reply, reasoning=reason if thinks else None))
+        messages.append(Message(role="assistant", content=reply, reasoning=reason if is_thinking else None))
     return Row(kind="persona", messages=tuple(messages), check=check)
 
 

@@ -66,35 +66,50 @@ class _Talk:
 
 def act(rng: random.Random, split: Split) -> Row:
     """Something in the home is changed."""
-    return _row(rng, split, "home", _act)
+    return _one(rng, split, "home", _act)
 
 
 def status(rng: random.Random, split: Split) -> Row:
     """A question about the home: its state is looked up, and the answer stands in it."""
-    return _row(rng, split, "status", _status)
+    return _one(rng, split, "status", _status)
 
 
 def missing(rng: random.Random, split: Split) -> Row:
     """A room, a door or a timer that is not there, or a value that is not possible: it is said, and nothing is done."""
-    return _row(rng, split, "missing", _missing)
+    return _one(rng, split, "missing", _missing)
 
 
-def _row(rng: random.Random, split: Split, kind: str, last: Callable[[_Talk, bool], None]) -> Row:
+def drill(rng: random.Random, split: Split, turns: int) -> Row:
+    """As many of the three above, each left at its call or its answer; thinking off."""
+    talk = _talk(rng, split, knows=rng.random() < 0.75, thinks=False)
+    for _ in range(turns):
+        rng.choice((_act, _act, _act, _status, _missing))(talk, True)
+    return _row(talk, "home")
+
+
+def _one(rng: random.Random, split: Split, kind: str, last: Callable[[_Talk, bool], None]) -> Row:
+    talk = _talk(rng, split, knows=rng.random() < 0.5, thinks=rng.random() < THINKS)
+    for _ in range(rng.choice((0, 0, 0, 1, 1))):
+        rng.choice((_act, _act, _status, _missing, _small_talk))(talk, False)
+    last(talk, rng.random() < _STOPS_AT_CALL)
+    return _row(talk, kind)
+
+
+def _talk(rng: random.Random, split: Split, *, knows: bool, thinks: bool) -> _Talk:
     home = _home(rng, split)
-    knows = rng.random() < 0.5
     system = rng.choice(
         (system_text("keeper"), "You are mambino, the assistant of a home.", "You help at home.", "", "")
     )
     if knows:
         system = f"{system} Rooms: {', '.join(home.lights)}. Doors: {', '.join(home.locked)}.".strip()
     messages = [Message(role="system", content=system)] if system else []
-    talk = _Talk(rng, split, home, knows, rng.random() < THINKS, messages, Abstain())
-    for _ in range(rng.choice((0, 0, 0, 1, 1))):
-        rng.choice((_act, _act, _status, _missing, _small_talk))(talk, False)
-    last(talk, rng.random() < _STOPS_AT_CALL)
+    return _Talk(rng, split, home, knows, thinks, messages, Abstain())
+
+
+def _row(talk: _Talk, kind: str) -> Row:
     tools = list(_SCHEMAS)
-    if rng.random() < 0.3:
-        rng.shuffle(tools)
+    if talk.rng.random() < 0.3:
+        talk.rng.shuffle(tools)
     return Row(kind=kind, messages=tuple(talk.messages), tools=tuple(tools), check=talk.check)
 
 

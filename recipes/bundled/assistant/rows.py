@@ -3,7 +3,15 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from recipes.bundled.assistant import chat_rows, desk_rows, fact_rows, home_rows, instruction_rows, tool_rows
+from recipes.bundled.assistant import (
+    chat_rows,
+    desk_rows,
+    drill_rows,
+    fact_rows,
+    home_rows,
+    instruction_rows,
+    tool_rows,
+)
 from recipes.bundled.assistant.game_rows import Games
 from recipes.bundled.assistant.row import Row as Row
 from recipes.bundled.assistant.row import Split
@@ -19,7 +27,7 @@ _Maker = Callable[[random.Random, Split], Row]
 def rows(count: int, *, seed: int, split: Split, shares: Mapping[str, float] = SHARES) -> Iterator[Row]:
     """Deterministic in its arguments; held_out rows use names, phrasings and games that no row of train has.
 
-    shares: how often each kind comes up, relative to the others; kinds left out do not.
+    shares: how often each kind comes up, relative to the others; kinds left out do not (SHARES leaves out the drills).
 
     Raises     Unsupported without the extra `evals`, whose verifiers every row of instructions has passed
     """
@@ -30,6 +38,7 @@ def rows(count: int, *, seed: int, split: Split, shares: Mapping[str, float] = S
         "persona": fact_rows.persona, "grounded": fact_rows.grounded,
         "instruction": instruction_rows.instruction, "standing": instruction_rows.standing,
         "structured": instruction_rows.structured, "game": Games().row, "chat": chat_rows.chat,
+        "drill": drill_rows.tools, "home_drill": drill_rows.home, "fact_drill": drill_rows.facts,
     }  # fmt: skip
     for kind in rng.choices(list(shares), list(shares.values()), k=count):
         yield makers[kind](rng, split)

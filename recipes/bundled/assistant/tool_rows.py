@@ -9,7 +9,7 @@ from recipes.bundled.assistant.lexicon import listed
 from recipes.bundled.assistant.row import Abstain, Calls, Check, Row, Says, Split
 
 THINKS = 0.5  # of rows have thinking on
-_NO_TOOL = ("I have no tool for that.", "I cannot do that: I have no tool for it.", "Sorry, I have no tool for that.")
+NO_TOOL = ("I have no tool for that.", "I cannot do that: I have no tool for it.", "Sorry, I have no tool for that.")
 _SYSTEMS = (
     "You are mambino, the assistant of a home.", "You are a helpful assistant.", "You help at home and in games.",
     "You are mambino. Use the tools.",
@@ -73,7 +73,7 @@ def no_tool(rng: random.Random, split: Split) -> Row:
     )
     reason = f"The user wants me to {deed(unfit.kind.about)}. {have}: no tool for that."
     thinks = rng.random() < THINKS
-    answer = Message(role="assistant", content=rng.choice(_NO_TOOL), reasoning=reason if thinks else None)
+    answer = Message(role="assistant", content=rng.choice(NO_TOOL), reasoning=reason if thinks else None)
     asked = Message(role="user", content=joined(rng, [wish(rng, split, unfit)]))
     return _row(rng, "no_tool", [asked, answer], offered, Abstain())
 

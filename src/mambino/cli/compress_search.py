@@ -11,7 +11,7 @@ from mambino.compress.offered import FILE_NAME, nested_text
 from mambino.compress.router import RouterSettings, search_with_router
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig, read_sub
-from mambino.compress.trials import spread, try_candidates
+from mambino.compress.trials import promising, try_candidates
 from mambino.errors import FormatError, InputError
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
@@ -88,12 +88,13 @@ def _tried(
     student: HybridLM, teacher: HybridLM, budget: Budget, search: Search, stream: MixedBatches,
     held_out: Sequence[Batch], order: list[int],
 ) -> SubConfig:  # fmt: skip
-    """The best of a few candidates, spread over all that fit; or simply the largest."""
+    """The best of a few promising candidates; or simply the largest."""
     fitting = candidates(student.config, default_space(student.config), budget, depth_order=order)
     if search.kind == "largest" or len(fitting) == 1:
         return fitting[0].sub
+    note(f"{budget.name}: looking at {len(fitting)} sizes that fit")
     trials = try_candidates(
-        student, teacher, spread(fitting, _TRIALS), [stream.batch(step) for step in range(_TRIAL_STEPS)],
+        student, teacher, promising(student, teacher, fitting, held_out, _TRIALS), [stream.batch(step) for step in range(_TRIAL_STEPS)],
         held_out, optim=_OPTIM, on_progress=lambda done, total: note(f"{budget.name}: tried {done} of {total} sizes"),
     )  # fmt: skip
     return trials[0].candidate.sub

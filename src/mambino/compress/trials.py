@@ -1,6 +1,7 @@
 """Search by trying: every candidate gets the same short distillation, the closest to the teacher wins.
 
-At small scale this beats a router; it is also what a router has to be compared with. Start at try_candidates.
+At small scale this beats a router; it is also what a router has to be compared with. promising says which candidates
+are worth a trial. Start at try_candidates.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +21,9 @@ from mambino.train.data import Batch
 from mambino.train.optim import Optimizer, OptimSettings
 
 
+_SCREENED = 48
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """before and after: KL to the teacher on held-out text, in nats a token."""
@@ -29,10 +33,16 @@ class Trial:
     after: float
 
 
-def spread(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """Up to count of them, the first and the last included, evenly between."""
-    places = np.linspace(0, len(candidates) - 1, min(count, len(candidates))).round().astype(int)
-    return [candidates[int(place)] for place in places]
+def promising(
+    model: HybridLM, teacher: HybridLM, candidates: Sequence[Candidate], held_out: Sequence[Batch], count: int
+) -> list[Candidate]:
+    """The count candidates whose slices are closest to the teacher as they are, before any training; closest first.
+
+    Of very many, some are looked at, evenly between the first and the last.
+    """
+    places = np.linspace(0, len(candidates) - 1, min(_SCREENED, len(candidates))).round().astype(int)
+    nested, screened = NestedLM(model), [candidates[int(place)] for place in places]
+    return sorted(screened, key=lambda candidate: distance(nested, candidate.sub, teacher, held_out))[:count]
 
 
 def try_candidates(

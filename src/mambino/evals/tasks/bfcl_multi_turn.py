@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mambino.chat.messages import Message, message_from_json
+from mambino.errors import FormatError
 from mambino.evals.data import Row, Source, SuiteOptions, read_rows
 from mambino.evals.task import UNFINISHED, AnswerJson, Player, Reply, Sample, Share, Task, Verdict, first
 from mambino.evals.tasks import only_part
@@ -62,8 +63,10 @@ def _category(options: SuiteOptions, category: str, described: Mapping[str, Sequ
     questions = options.rows("bfcl", Source(names=tuple(files)))
     answers = options.rows("bfcl", Source(names=tuple(f"possible_answer/{file}" for file in files)))
     expected = {str(row["id"]): row["ground_truth"] for row in answers}
-    rows = (row for row in questions if str(row["id"]) in expected)
-    return first((_sample(row, category, expected[str(row["id"])], described) for row in rows), options.limit)
+    unanswered = [str(row["id"]) for row in questions if str(row["id"]) not in expected]
+    if unanswered:
+        raise FormatError(f"[bfcl] possible_answer/{files[0]} lacks {unanswered[0]}; take both files from one release")
+    return first((_sample(row, category, expected[str(row["id"])], described) for row in questions), options.limit)
 
 
 def _sample(row: Row, category: str, expected: object, described: Mapping[str, Sequence[Row]]) -> Sample:

@@ -132,7 +132,8 @@ def test_promising_are_the_slices_closest_to_the_teacher() -> None:
     model, held_out = strong_model().float(), [stream(9).batch(0)]
     found = candidates(cuttable_config(), SPACE, budget(1.0), depth_order=DEPTH_ORDER, slack=1.0)
     closest = promising(model, strong_model().float(), found, held_out, 3)
-    assert closest[0].sub.config == model.config and len(found) > len(closest) == 3
+    assert closest[0].sub.config == model.config
+    assert len(found) > len(closest) == 3
     distances = [distance(NestedLM(model), one.sub, strong_model().float(), held_out) for one in closest]
     assert distances == sorted(distances)
 

@@ -93,8 +93,8 @@ def _tried(
     if search.kind == "largest" or len(fitting) == 1:
         return fitting[0].sub
     note(f"{budget.name}: looking at {len(fitting)} sizes that fit")
+    likely = promising(student, teacher, fitting, held_out, _TRIALS)
     trials = try_candidates(
-        student, teacher, promising(student, teacher, fitting, held_out, _TRIALS), [stream.batch(step) for step in range(_TRIAL_STEPS)],
-        held_out, optim=_OPTIM, on_progress=lambda done, total: note(f"{budget.name}: tried {done} of {total} sizes"),
+        student, teacher, likely, [stream.batch(step) for step in range(_TRIAL_STEPS)], held_out, optim=_OPTIM, on_progress=lambda done, total: note(f"{budget.name}: tried {done} of {total} sizes"),
     )  # fmt: skip
     return trials[0].candidate.sub

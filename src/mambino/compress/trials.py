@@ -20,7 +20,6 @@ from mambino.model.hybrid import HybridLM
 from mambino.train.data import Batch
 from mambino.train.optim import Optimizer, OptimSettings
 
-
 _SCREENED = 48
 
 

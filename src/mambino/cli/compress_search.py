@@ -95,6 +95,7 @@ def _tried(
     note(f"{budget.name}: looking at {len(fitting)} sizes that fit")
     likely = promising(student, teacher, fitting, held_out, _TRIALS)
     trials = try_candidates(
-        student, teacher, likely, [stream.batch(step) for step in range(_TRIAL_STEPS)], held_out, optim=_OPTIM, on_progress=lambda done, total: note(f"{budget.name}: tried {done} of {total} sizes"),
+        student, teacher, likely, [stream.batch(step) for step in range(_TRIAL_STEPS)], held_out,
+        optim=_OPTIM, on_progress=lambda done, total: note(f"{budget.name}: tried {done} of {total} sizes"),
     )  # fmt: skip
     return trials[0].candidate.sub

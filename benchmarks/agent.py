@@ -30,7 +30,7 @@ from mambino.chat.request import AnswerRequest
 from mambino.chat.session import Chat
 from mambino.generation.params import SamplingParams
 from mambino.generation.prefix_cache import SnapshotTree
-from mambino.lm import Float32Array, Int32Array, LanguageModel, SequenceState, Snapshot
+from mambino.lm import Adapter, Float32Array, Int32Array, LanguageModel, SequenceState, Snapshot
 from mambino.load import open_model, open_tokenizer
 
 TOOL = {
@@ -57,8 +57,8 @@ class ForcedLM:
         self.config = model.config
         self.script: list[int] = []  # ids yet to say
 
-    def new_state(self, max_tokens: int) -> SequenceState:
-        return self._model.new_state(max_tokens)
+    def new_state(self, max_tokens: int, adapter: Adapter | None = None) -> SequenceState:
+        return self._model.new_state(max_tokens, adapter)
 
     def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
         logits = self._model.extend(state, tokens)

@@ -13,12 +13,14 @@ from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError
 from mambino.formats.packed_state import pack_state, unpack_state
 from mambino.lm import (
+    Adapter,
     Float32Array,
     Int32Array,
     Piece,
     SequenceState,
     Snapshot,
     check_accept,
+    check_adapter,
     check_draft,
     check_room,
     check_tokens,
@@ -55,6 +57,7 @@ class FakeSnapshot:
 
     model: "FakeLM"
     absorbed: tuple[int, ...]
+    adapter: str = ""
     rest_id: int = field(default_factory=new_piece_id)
 
     @property
@@ -78,8 +81,9 @@ class FakeSnapshot:
 class FakeState:
     """Remembers the ids; claims the bytes that a real state of this size would hold."""
 
-    def __init__(self, model: "FakeLM", max_tokens: int) -> None:
+    def __init__(self, model: "FakeLM", max_tokens: int, adapter: str = "") -> None:
         self.model = model
+        self.adapter = adapter
         self.absorbed: tuple[int, ...] = ()
         self.drafted: tuple[int, ...] = ()
         self._max_tokens = max_tokens
@@ -97,11 +101,12 @@ class FakeState:
         return self.model.config.state_nbytes(self._max_tokens)
 
     def snapshot(self) -> FakeSnapshot:
-        return FakeSnapshot(model=self.model, absorbed=self.absorbed)
+        return FakeSnapshot(model=self.model, absorbed=self.absorbed, adapter=self.adapter)
 
     def restore(self, snapshot: Snapshot) -> None:
         if not isinstance(snapshot, FakeSnapshot) or snapshot.model is not self.model:
             raise InputError("[state] the snapshot is of another model; restore it into a state of that model")
+        check_adapter(snapshot, self.adapter)
         if snapshot.position > self._max_tokens:
             raise InputError(
                 f"[state] a snapshot of {snapshot.position} tokens does not fit into {self._max_tokens}; "
@@ -125,10 +130,10 @@ class FakeLM:
     def config(self) -> HybridConfig:
         return self._config
 
-    def new_state(self, max_tokens: int) -> FakeState:
+    def new_state(self, max_tokens: int, adapter: Adapter | None = None) -> FakeState:
         if max_tokens < 1:
             raise InputError(f"[state] max_tokens: expected at least 1, got {max_tokens}")
-        return FakeState(self, max_tokens)
+        return FakeState(self, max_tokens, "" if adapter is None else adapter.digest)
 
     def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
         own = self._own(state)
@@ -136,7 +141,7 @@ class FakeLM:
         self.calls.append(len(ids))
         own.absorbed += tuple(ids.tolist())
         own.drafted = ()
-        return self._logits_after(own.absorbed, self._config.vocab_size)
+        return self._logits(own, own.absorbed)
 
     def extend_many(self, states: Sequence[SequenceState], tokens: Sequence[Int32Array]) -> Float32Array:
         if not states or len(states) != len(tokens) or len({id(state) for state in states}) != len(states):
@@ -152,7 +157,7 @@ class FakeLM:
         self.verified.append(len(ids))
         own.drafted = tuple(ids.tolist())
         ends = range(1, len(ids) + 1)
-        return np.stack([self._logits_after(own.absorbed + own.drafted[:end], self._config.vocab_size) for end in ends])
+        return np.stack([self._logits(own, own.absorbed + own.drafted[:end]) for end in ends])
 
     def accept(self, state: SequenceState, count: int) -> None:
         own = self._own(state)
@@ -172,14 +177,21 @@ class FakeLM:
         if not isinstance(snapshot, FakeSnapshot) or snapshot.model is not self:
             raise InputError("[state] the snapshot is of another model; pack it with its own")
         ids = np.asarray(snapshot.absorbed, dtype=np.int32).tobytes()
-        return pack_state("fake", self._config, snapshot.position, [ids])
+        return pack_state("fake", self._config, snapshot.position, [ids], adapter=snapshot.adapter)
 
     def unpack(self, data: bytes | bytearray | memoryview) -> FakeSnapshot:
         unpacked = unpack_state(data, "fake", self._config)
         absorbed = tuple(np.frombuffer(unpacked.pieces[0], np.int32).tolist())
         if len(absorbed) != unpacked.position:
             raise FormatError(f"[state] expected {unpacked.position} packed ids, got {len(absorbed)}")
-        return FakeSnapshot(model=self, absorbed=absorbed)
+        return FakeSnapshot(model=self, absorbed=absorbed, adapter=unpacked.adapter)
+
+    def _logits(self, state: FakeState, absorbed: tuple[int, ...]) -> Float32Array:
+        """An adapter adds noise of its own."""
+        logits = self._logits_after(absorbed, self._config.vocab_size)
+        if not state.adapter:
+            return logits
+        return logits + hashed_logits((int(state.adapter[:12], 16), *absorbed), self._config.vocab_size)
 
     def _own(self, state: SequenceState) -> FakeState:
         if not isinstance(state, FakeState) or state.model is not self:

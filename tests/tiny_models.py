@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
+from mambino.formats.adapter import Adapter, Factors
 from mambino.formats.names import rows
 from mambino.formats.tensor import Tensor, tensor_from_float32
 
@@ -58,6 +59,22 @@ def tiny_weights(config: HybridConfig, seed: int = 0) -> dict[str, Tensor]:
     """Random float32 weights in "hf" form, by own name."""
     rng = np.random.default_rng(seed)
     return {row.own: tensor_from_float32(row.own, _values(row.own, row.shape, rng)) for row in rows(config)}
+
+
+def tiny_adapter(config: HybridConfig, seed: int = 1, *, rank: int = 3) -> Adapter:
+    """Factors of every projection, strong enough to change every logit."""
+    rng = np.random.default_rng(seed)
+    return Adapter(
+        factors={
+            row.own: Factors(
+                a=(rng.standard_normal((rank, row.shape[1])) / np.sqrt(row.shape[1])).astype(np.float32),
+                b=(0.5 * rng.standard_normal((row.shape[0], rank))).astype(np.float32),
+                scale=1.5,
+            )
+            for row in rows(config)
+            if row.own.endswith("_proj.weight")
+        }
+    )
 
 
 def _values(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -4,7 +4,9 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
@@ -21,6 +23,7 @@ namespace {
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using ByteView = nb::ndarray<nb::numpy, const uint8_t, nb::ndim<1>>;
 using Floats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using FloatTable = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Tokens = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Logits = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
@@ -134,6 +137,16 @@ std::unique_ptr<StateSnapshot> snapshot_of(const Engine& engine, int64_t positio
     return StateSnapshot::of_bytes(engine.state_shape(), position, spans);
 }
 
+// blocks: (first row of the weight, first value of A x, B's values [rows][cols]).
+void add_low_rank(const Engine& engine, Adapter& adapter, size_t layer, const std::string& name, const FloatTable& a,
+                  const std::vector<std::tuple<int64_t, int64_t, FloatTable>>& blocks) {
+    const auto values = [](const FloatTable& table) { return std::span(table.data(), table.size()); };
+    std::vector<Adapter::BlockValues> parts;
+    for (const auto& [row, column, b] : blocks)
+        parts.push_back({row, column, static_cast<int64_t>(b.shape(0)), static_cast<int64_t>(b.shape(1)), values(b)});
+    adapter.add(engine.weights().projection(layer, name), static_cast<int64_t>(a.shape(0)), values(a), parts);
+}
+
 // Op -> the instruction set of the kernel that serves it; one entry per weight type for products.
 nb::dict kernel_names(const std::string& isa) {
     const KernelTable table = kernel_table(isa_named(isa));
@@ -199,6 +212,10 @@ NB_MODULE(_native, module) {
         .def_prop_ro("nbytes", &StateSnapshot::nbytes)
         .def_prop_ro("pieces", pieces);
 
+    nb::class_<Adapter>(module, "Adapter")
+        .def(nb::init<>())
+        .def_prop_ro("nbytes", &Adapter::nbytes);
+
     nb::class_<SequenceState>(module, "SequenceState")
         .def_prop_ro("position", &SequenceState::position)
         .def_prop_ro("max_tokens", &SequenceState::max_tokens)
@@ -211,7 +228,8 @@ NB_MODULE(_native, module) {
             new (self) Engine(weights, isa_named(isa), threads, float_activations, kv_named(kv));
         }, "weights"_a, "isa"_a, "threads"_a, "float_activations"_a, "kv"_a)
         .def_prop_ro("threads", &Engine::num_threads)
-        .def("new_state", &Engine::new_state, "max_tokens"_a)
+        .def("add_low_rank", add_low_rank, "adapter"_a, "layer"_a, "name"_a, "a"_a, "blocks"_a)
+        .def("new_state", &Engine::new_state, "max_tokens"_a, "adapter"_a.none() = nb::none())
         .def("piece_bytes", piece_bytes, "snapshot"_a)
         .def("snapshot_of", snapshot_of, "position"_a, "pieces"_a)
         .def("extend_many", extend_many, "states"_a, "tokens"_a, "out"_a.noconvert())

@@ -15,6 +15,8 @@ void Engine::verify(SequenceState& state, std::span<const int32_t> tokens, float
     check(count >= 1 && count <= kMaxRows, "[engine] expected 1 to ", kMaxRows, " tokens to verify at once, got ", count);
     state.check_room(count);
     reserve(count, count);
+    SequenceState* const states[] = {&state};
+    reserve_adapters(states, count);
     state.make_room(count);
     int64_t head_size = 0;
     for (const Layer& layer : weights_.layers)

@@ -77,6 +77,7 @@ void Engine::extend(std::span<SequenceState* const> states, std::span<const std:
         total += count;
     }
     reserve(std::min(total, kMaxRows), static_cast<int64_t>(states.size()));
+    reserve_adapters(states, std::min(total, kMaxRows));
     last_.reserve(states.size() * weights_.hidden);
     for (size_t i = 0; i < states.size(); ++i) states[i]->make_room(static_cast<int64_t>(tokens[i].size()));
 
@@ -120,6 +121,7 @@ void Engine::score(std::span<const int32_t> tokens, float* out) {
 
 void Engine::run_layers(std::span<const Segment> segments, int64_t rows, std::span<const int64_t> wanted) {
     embed(segments);
+    note_adapters(segments, rows);
     for (size_t i = 0; i < weights_.layers.size(); ++i) {
         // What a last MLP makes of rows that nobody reads would be lost: it remembers nothing.
         if (i + 1 == weights_.layers.size() && std::holds_alternative<MlpLayer>(weights_.layers[i].mixer)) rows = keep_rows(wanted), wanted = {};
@@ -128,6 +130,7 @@ void Engine::run_layers(std::span<const Segment> segments, int64_t rows, std::sp
         add_to_residual(rows);
     }
     if (!wanted.empty()) keep_rows(wanted);
+    row_adapters_.clear();  // the head's rows are others
     for (const Segment& segment : segments) {
         if (segment.is_draft) segment.state->set_drafted(segment.count);
         else segment.state->advance(segment.count);
@@ -136,6 +139,8 @@ void Engine::run_layers(std::span<const Segment> segments, int64_t rows, std::sp
 
 int64_t Engine::keep_rows(std::span<const int64_t> wanted) {
     float* to = residual_.data();
+    if (!row_adapters_.empty())
+        for (size_t i = 0; i < wanted.size(); ++i) row_adapters_[i] = row_adapters_[static_cast<size_t>(wanted[i])];
     for (const int64_t row : wanted) {
         const float* from = residual_.data() + row * weights_.hidden;
         if (from != to) std::copy_n(from, weights_.hidden, to);
@@ -185,6 +190,7 @@ void Engine::matmul(const Matrix& w, Activations x, float* y, int64_t y_stride) 
     pool_.parallel_for(w.rows, grain, [&](int thread, int64_t begin, int64_t end) {
         kernel(w, begin, end, x, y, y_stride, gemm_scratch_[thread].data());
     });
+    if (!row_adapters_.empty()) add_adapted(w, x, y, y_stride);
 }
 
 void Engine::head(const float* hidden, int64_t rows, float* out) {

@@ -57,7 +57,10 @@ class Engine {
     const KernelTable& kernels() const { return kernels_; }
     int num_threads() const { return pool_.num_threads(); }
     const StateShape& state_shape() const { return state_shape_; }
-    std::unique_ptr<SequenceState> new_state(int64_t max_tokens) const { return std::make_unique<SequenceState>(state_shape_, max_tokens); }
+    // adapter is added to the weights for this state's tokens; null for none. It was made for this engine's weights.
+    std::unique_ptr<SequenceState> new_state(int64_t max_tokens, std::shared_ptr<const Adapter> adapter = nullptr) const {
+        return std::make_unique<SequenceState>(state_shape_, max_tokens, std::move(adapter));
+    }
 
     // Logits after the last token of each sequence: out [B][vocab]. Ids are checked by the caller.
     // Throws ContextFullError before any state changes.
@@ -108,6 +111,12 @@ class Engine {
     void matmul(const Matrix& w, Activations x, float* y, int64_t y_stride);
     void add_to_residual(int64_t rows);
 
+    // Adapters, in adapter.cc: room for those of states; which of them each row of a pass has; adding them to a product.
+    void reserve_adapters(std::span<SequenceState* const> states, int64_t rows);
+    void note_adapters(std::span<const Segment> segments, int64_t rows);
+    void add_adapted(const Matrix& w, const Activations& x, float* y, int64_t y_stride);
+    void add_low_rank(const LowRank& added, const float* x, int64_t x_stride, int64_t tokens, float* y, int64_t y_stride);
+
     Weights weights_;
     KernelTable kernels_;
     ThreadPool pool_;
@@ -123,6 +132,9 @@ class Engine {
     std::vector<Recurrence> recurrences_;        // of the layer at hand
     std::vector<AttentionJob> attention_jobs_;  // likewise
     Input input_;
+    std::vector<const Adapter*> row_adapters_;  // of the layers' rows in the pass at hand; empty if none has one
+    AlignedBuffer<float> low_rank_;             // A x
+    std::vector<AlignedBuffer<float>> added_;   // one a thread
 };
 
 template <class Prepare>

@@ -129,8 +129,8 @@ size_t StateSnapshot::nbytes() const {
     return total;
 }
 
-SequenceState::SequenceState(const StateShape& shape, int64_t max_tokens)
-    : shape_(shape), max_tokens_(max_tokens), drafts_(shape.slots.size()) {
+SequenceState::SequenceState(const StateShape& shape, int64_t max_tokens, std::shared_ptr<const Adapter> adapter)
+    : shape_(shape), adapter_(std::move(adapter)), max_tokens_(max_tokens), drafts_(shape.slots.size()) {
     check(max_tokens >= 1 && max_tokens <= (int64_t{1} << 31), "[state] max_tokens: expected 1 to 2^31, got ", max_tokens);
     int64_t offset = 0;
     for (const SlotShape& sizes : shape.slots) {

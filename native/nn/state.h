@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "nn/adapter.h"
 #include "nn/weights.h"
 
 namespace mambino {
@@ -77,13 +78,14 @@ struct DraftInputs {
 
 class SequenceState {
   public:
-    SequenceState(const StateShape& shape, int64_t max_tokens);
+    SequenceState(const StateShape& shape, int64_t max_tokens, std::shared_ptr<const Adapter> adapter = nullptr);
     SequenceState(const SequenceState&) = delete;
     SequenceState& operator=(const SequenceState&) = delete;
 
     int64_t position() const { return position_; }
     int64_t max_tokens() const { return max_tokens_; }
     size_t nbytes() const;  // of a full one
+    const Adapter* adapter() const { return adapter_.get(); }  // null for the weights alone
     LayerState& layer(size_t i) { return layers_[i]; }
     // Pages of keys and values; the one of the next token is this state's alone.
     uint8_t* const* pages() const { return page_bytes_.data(); }
@@ -108,6 +110,7 @@ class SequenceState {
     size_t page_nbytes() const { return kPageTokens * shape_.token_nbytes(); }
 
     StateShape shape_;
+    std::shared_ptr<const Adapter> adapter_;
     int64_t position_ = 0, max_tokens_;
     std::vector<LayerState> layers_;
     std::vector<PiecePointer> pages_;   // those before the place of the next token are full and may be shared

@@ -39,6 +39,18 @@ struct ShapeCheck {
     }
 };
 
+struct Find {
+    const std::string& name;
+
+    const Matrix* operator()(const MambaLayer& m) const { return name == "in_proj" ? &m.in_proj : name == "out_proj" ? &m.out_proj : nullptr; }
+    const Matrix* operator()(const AttentionLayer& m) const {
+        return name == "q_proj" ? &m.q : name == "k_proj" ? &m.k : name == "v_proj" ? &m.v : name == "o_proj" ? &m.out : nullptr;
+    }
+    const Matrix* operator()(const MlpLayer& m) const {
+        return name == "up_proj" ? &m.up : name == "down_proj" ? &m.down : name == "gate_proj" && m.gated ? &m.gate : nullptr;
+    }
+};
+
 }  // namespace
 
 void Weights::check_shapes() const {
@@ -46,6 +58,12 @@ void Weights::check_shapes() const {
     check_matrix("embeddings", 0, embeddings, vocab, hidden);
     check_matrix("lm_head", layers.size(), head, vocab, hidden);
     for (size_t i = 0; i < layers.size(); ++i) std::visit(ShapeCheck{i, hidden}, layers[i].mixer);
+}
+
+const Matrix& Weights::projection(size_t layer, const std::string& name) const {
+    const Matrix* found = layer < layers.size() ? std::visit(Find{name}, layers[layer].mixer) : nullptr;
+    check(found != nullptr, "[weights] layer ", layer, " has no ", name);
+    return *found;
 }
 
 }  // namespace mambino

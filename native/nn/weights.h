@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -54,6 +55,8 @@ struct Weights {
 
     // Throws Error unless every matrix has the shape that its layer says and a width that its type can hold.
     void check_shapes() const;
+    // The matrix of a layer by its name in files ("in_proj", "q_proj", "down_proj"). Throws Error if there is none.
+    const Matrix& projection(size_t layer, const std::string& name) const;
 };
 
 }  // namespace mambino

@@ -5,7 +5,7 @@ import numpy
 from numpy.typing import NDArray
 
 
-BUILD_ID: str = '006362d38bad9b75'
+BUILD_ID: str = 'ff65fec3311c82d3'
 
 class NativeError(Exception):
     pass
@@ -43,6 +43,12 @@ class Snapshot:
     @property
     def pieces(self) -> list[tuple[int, int]]: ...
 
+class Adapter:
+    def __init__(self) -> None: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
 class SequenceState:
     @property
     def position(self) -> int: ...
@@ -63,7 +69,9 @@ class Engine:
     @property
     def threads(self) -> int: ...
 
-    def new_state(self, max_tokens: int) -> SequenceState: ...
+    def add_low_rank(self, adapter: Adapter, layer: int, name: str, a: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)], blocks: Sequence[tuple[int, int, Annotated[NDArray[numpy.float32], dict(shape=(None, None), order='C', device='cpu', writable=False)]]]) -> None: ...
+
+    def new_state(self, max_tokens: int, adapter: Adapter | None = None) -> SequenceState: ...
 
     def piece_bytes(self, snapshot: Snapshot) -> list[Annotated[NDArray[numpy.uint8], dict(shape=(None,), writable=False)]]: ...
 

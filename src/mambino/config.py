@@ -55,9 +55,15 @@ class MambaSpec:
         return self.inner_size + 2 * self.num_groups * self.state_size
 
     @property
+    def in_proj_rows(self) -> tuple[int, ...]:
+        """Rows of the matrices that in_proj stacks: z, x, B, C, dt."""
+        shared = self.num_groups * self.state_size
+        return self.inner_size, self.inner_size, shared, shared, self.num_heads
+
+    @property
     def in_proj_size(self) -> int:
         """Rows of in_proj, in the order z | x | B | C | dt."""
-        return self.inner_size + self.conv_size + self.num_heads
+        return sum(self.in_proj_rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

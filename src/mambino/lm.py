@@ -37,6 +37,18 @@ Piece = tuple[int, int]
 _piece_ids = itertools.count(1 << 62)  # above those of the compiled engine, which counts for itself
 
 
+class Adapter(Protocol):
+    """What is added to a model's weights, for the states that are made with it (formats.adapter.Adapter).
+
+    digest names exactly these values; nbytes is what they take. Equal digests are the same adapter.
+    """
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def nbytes(self) -> int: ...
+
+
 class Snapshot(Protocol):
     """A frozen copy of a state, all layers; restorable into any state of the same model that is large enough."""
 
@@ -44,6 +56,11 @@ class Snapshot(Protocol):
     def position(self) -> int: ...
     @property
     def nbytes(self) -> int: ...
+    @property
+    def adapter(self) -> str:
+        """Digest of the adapter that the tokens were absorbed with; "" for none."""
+        ...
+
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """(id, nbytes) of each piece of memory; nbytes is their sum.
@@ -80,7 +97,10 @@ class SequenceState(Protocol):
         ...
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Become the snapshot again. Mutates self. Raises InputError if it is another model's or does not fit."""
+        """Become the snapshot again. Mutates self.
+
+        Raises     InputError if it is another model's, was made with another adapter, or does not fit
+        """
         ...
 
 
@@ -90,8 +110,14 @@ class LanguageModel(Protocol):
     @property
     def config(self) -> HybridConfig: ...
 
-    def new_state(self, max_tokens: int) -> SequenceState:
-        """An empty state with room for max_tokens. Raises InputError if max_tokens < 1."""
+    def new_state(self, max_tokens: int, adapter: Adapter | None = None) -> SequenceState:
+        """An empty state with room for max_tokens. adapter is applied to its tokens, and to no other state's.
+
+        States with different adapters, or none, may share a pass.
+
+        Raises     InputError if max_tokens < 1; FormatError if the adapter does not fit this model; Unsupported if it
+                   changes weights that only merging can (formats.adapter.merged)
+        """
         ...
 
     def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
@@ -148,6 +174,15 @@ class LanguageModel(Protocol):
         Raises     FormatError for bytes that are damaged, cut short, or of another model, backend or version
         """
         ...
+
+
+def check_adapter(snapshot: Snapshot, adapter: str) -> None:
+    """Raises InputError unless snapshot was made with the adapter of this digest ("" for none)."""
+    if snapshot.adapter != adapter:
+        made, has = (f"adapter {one[:12]}" if one else "no adapter" for one in (snapshot.adapter, adapter))
+        raise InputError(
+            f"[state] the snapshot was made with {made}, this state has {has}; read the text again with this one"
+        )
 
 
 MAX_DRAFT = 512  # tokens of one verify

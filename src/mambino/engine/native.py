@@ -9,15 +9,28 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from mambino import _native
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
+from mambino.engine.adapters import native_adapter
 from mambino.errors import ContextFull, FormatError, InputError, Unsupported
+from mambino.formats.adapter import Adapter as LowRankAdapter
 from mambino.formats.packed_state import pack_state, unpack_state
 from mambino.formats.tensor import Tensor
-from mambino.lm import Float32Array, Int32Array, Piece, SequenceState, Snapshot, check_draft, check_tokens
+from mambino.lm import (
+    Adapter,
+    Float32Array,
+    Int32Array,
+    Piece,
+    SequenceState,
+    Snapshot,
+    check_adapter,
+    check_draft,
+    check_tokens,
+)
 from mambino.quant.encode import encode
 from mambino.quant.types import TYPES
 
@@ -31,10 +44,15 @@ MAX_THREADS = 256
 class NativeSnapshot:
     """A frozen copy of a NativeState, in pieces that snapshots of the same tokens share."""
 
-    __slots__ = ("_handle",)
+    __slots__ = ("_adapter", "_handle")
 
-    def __init__(self, handle: _native.Snapshot) -> None:
+    def __init__(self, handle: _native.Snapshot, adapter: str) -> None:
         self._handle = handle
+        self._adapter = adapter
+
+    @property
+    def adapter(self) -> str:
+        return self._adapter
 
     @property
     def position(self) -> int:
@@ -52,11 +70,12 @@ class NativeSnapshot:
 class NativeState:
     """One sequence's memory, held by the engine: conv and SSM state in float32, keys and values as kv says."""
 
-    __slots__ = ("_handle", "_model")
+    __slots__ = ("_adapter", "_handle", "_model")
 
-    def __init__(self, handle: _native.SequenceState, model: "NativeLM") -> None:
+    def __init__(self, handle: _native.SequenceState, model: "NativeLM", adapter: str) -> None:
         self._handle = handle
         self._model = model
+        self._adapter = adapter
 
     @property
     def position(self) -> int:
@@ -71,11 +90,12 @@ class NativeState:
         return self._handle.nbytes
 
     def snapshot(self) -> NativeSnapshot:
-        return NativeSnapshot(self._handle.snapshot())
+        return NativeSnapshot(self._handle.snapshot(), self._adapter)
 
     def restore(self, snapshot: Snapshot) -> None:
         if not isinstance(snapshot, NativeSnapshot):
             raise InputError(f"[state] expected a snapshot of this engine, got {type(snapshot).__name__}")
+        check_adapter(snapshot, self._adapter)
         with _translated_errors():
             self._handle.restore(snapshot._handle)
 
@@ -112,6 +132,7 @@ class NativeLM:
         self._config = config
         stored = "f32" if activations == "float32" else kv
         self._layout = f"native {stored}"  # of a packed state
+        self._adapters: WeakKeyDictionary[LowRankAdapter, _native.Adapter] = WeakKeyDictionary()
         self._arrays: list[object] = []  # what the engine's views point into
         with _translated_errors():
             weights = _Assembly(config, tensors, self._arrays).weights()
@@ -125,11 +146,13 @@ class NativeLM:
     def threads(self) -> int:
         return self._engine.threads
 
-    def new_state(self, max_tokens: int) -> NativeState:
+    def new_state(self, max_tokens: int, adapter: Adapter | None = None) -> NativeState:
         if max_tokens < 1:
             raise InputError(f"[state] max_tokens: expected at least 1, got {max_tokens}")
+        added = None if adapter is None else self._added(adapter)
         with _translated_errors():
-            return NativeState(self._engine.new_state(max_tokens), self)
+            handle = self._engine.new_state(max_tokens, added)
+        return NativeState(handle, self, "" if adapter is None else adapter.digest)
 
     def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
         logits: Float32Array = self.extend_many([state], [tokens])[0]
@@ -173,15 +196,24 @@ class NativeLM:
             raise InputError(f"[state] expected a snapshot of this engine, got {type(snapshot).__name__}")
         with _translated_errors():
             pieces = [piece.data for piece in self._engine.piece_bytes(snapshot._handle)]
-        return pack_state(self._layout, self._config, snapshot.position, pieces)
+        return pack_state(self._layout, self._config, snapshot.position, pieces, adapter=snapshot.adapter)
 
     def unpack(self, data: bytes | bytearray | memoryview) -> NativeSnapshot:
         unpacked = unpack_state(data, self._layout, self._config)
         pieces = [np.frombuffer(piece, np.uint8) for piece in unpacked.pieces]
         try:
-            return NativeSnapshot(self._engine.snapshot_of(unpacked.position, pieces))
+            return NativeSnapshot(self._engine.snapshot_of(unpacked.position, pieces), unpacked.adapter)
         except _native.NativeError as error:
             raise FormatError(f"{error}; make the state again with this model") from None
+
+    def _added(self, adapter: Adapter) -> _native.Adapter:
+        """adapter in the engine's form, which is made once and lives as long as the value."""
+        if not isinstance(adapter, LowRankAdapter):
+            raise InputError(f"[adapter] expected an Adapter of mambino.formats, got {type(adapter).__name__}")
+        if adapter not in self._adapters:
+            with _translated_errors():
+                self._adapters[adapter] = native_adapter(self._engine, self._config, adapter)
+        return self._adapters[adapter]
 
     def _handle_of(self, state: SequenceState) -> _native.SequenceState:
         if not isinstance(state, NativeState) or state._model is not self:

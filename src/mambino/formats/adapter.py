@@ -4,7 +4,7 @@ peft_adapter.py and gguf_adapter.py read and write it. Start at Adapter; merged 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -39,24 +39,26 @@ class Factors:
         return product
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Adapter:
-    """Factors by the own name of the weight, in "hf" form."""
+    """Factors by the own name of the weight, in "hf" form.
+
+    digest is 40 hex digits of all values, which must not change: what states made with this adapter depend on.
+    """
 
     factors: Mapping[str, Factors]
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _digest(self.factors))
+
+    @property
+    def nbytes(self) -> int:
+        return 4 * self.num_parameters
 
     @property
     def num_parameters(self) -> int:
         return sum(one.a.size + one.b.size for one in self.factors.values())
-
-    @property
-    def digest(self) -> str:
-        """40 hex digits of all values: what states made with this adapter depend on."""
-        digest = blake2b(digest_size=20)
-        for own, one in sorted(self.factors.items()):
-            digest.update(f"{own} {one.a.shape} {one.b.shape} {one.scale!r}\0".encode())
-            digest.update(one.a.tobytes() + one.b.tobytes())
-        return digest.hexdigest()
 
     def require_fit(self, config: HybridConfig) -> None:
         """Raises FormatError that names the first weight that config does not have, or that is of another shape."""
@@ -70,6 +72,15 @@ class Adapter:
                 )
             if not (np.isfinite(one.a).all() and np.isfinite(one.b).all() and np.isfinite(one.scale)):
                 raise FormatError(f"[adapter] {own}: holds NaN or infinite values; make the adapter again")
+
+
+def _digest(factors: Mapping[str, Factors]) -> str:
+    digest = blake2b(digest_size=20)
+    for own, one in sorted(factors.items()):
+        digest.update(f"{own} {one.a.shape} {one.b.shape} {one.scale!r}\0".encode())
+        for part in (one.a, one.b):
+            digest.update(np.ascontiguousarray(part))
+    return digest.hexdigest()
 
 
 def merged(checkpoint: Checkpoint, adapter: Adapter) -> Checkpoint:

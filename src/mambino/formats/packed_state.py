@@ -26,11 +26,16 @@ class UnpackedState:
     """pieces are views of the bytes that were unpacked; their sizes are for the reader to check."""
 
     position: int
+    adapter: str
     pieces: tuple[memoryview, ...]
 
 
-def pack_state(layout: str, config: HybridConfig, position: int, pieces: Sequence[Buffer]) -> bytearray:
+def pack_state(
+    layout: str, config: HybridConfig, position: int, pieces: Sequence[Buffer], *, adapter: str = ""
+) -> bytearray:
     """A self-contained copy. layout names the form of the pieces, element type included ("native f16").
+
+    adapter: Snapshot.adapter, given back by unpack_state.
 
     Numbers inside the pieces are in this machine's byte order, which the header states.
     """
@@ -41,6 +46,7 @@ def pack_state(layout: str, config: HybridConfig, position: int, pieces: Sequenc
             "layout": layout,
             "model": _fingerprint(config),
             "position": position,
+            "adapter": adapter,
             "pieces": [memoryview(piece).nbytes for piece in pieces],
         }
     ).encode()
@@ -69,7 +75,7 @@ def unpack_state(data: Buffer, layout: str, config: HybridConfig) -> UnpackedSta
             raise FormatError(
                 f"[state] packed {key}: expected {value!r}, got {header.get(key)!r}; make the state again"
             )
-    position, sizes = header.get("position"), header.get("pieces")
+    position, sizes, adapter = header.get("position"), header.get("pieces"), header.get("adapter", "")
     if not _is_count(position) or not isinstance(sizes, list) or not all(_is_count(size) for size in sizes):
         raise FormatError("[state] the packed header is damaged; make the state again")
     payload = view[_START + length :]
@@ -78,7 +84,7 @@ def unpack_state(data: Buffer, layout: str, config: HybridConfig) -> UnpackedSta
     ends = [sum(sizes[: index + 1]) for index in range(len(sizes))]
     pieces = tuple(payload[end - size : end] for size, end in zip(sizes, ends, strict=True))
     assert isinstance(position, int)
-    return UnpackedState(position=position, pieces=pieces)
+    return UnpackedState(position=position, adapter=str(adapter), pieces=pieces)
 
 
 def _header(text: bytes) -> dict[str, object]:

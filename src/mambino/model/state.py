@@ -5,7 +5,7 @@ and committed by the model once every layer has succeeded, so that a failed pass
 """
 
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from torch import Tensor
 
 from mambino.config import AttentionSpec, HybridConfig, LayerSpec, MambaSpec, MlpSpec
 from mambino.errors import InputError
-from mambino.lm import Piece, Snapshot, new_piece_id
+from mambino.lm import Piece, Snapshot, check_adapter, new_piece_id
 from mambino.model.precision import working_dtype
+
+if TYPE_CHECKING:
+    from mambino.model.adapters import TorchAdapter
 
 # Letters: W-1 conv history, C conv channels, H heads, P head size, N state size, K kv heads, S tokens, E head size.
 
@@ -95,6 +98,7 @@ class HybridSnapshot:
     config: HybridConfig
     dtype: torch.dtype
     position: int
+    adapter: str = ""
     slots: tuple[tuple[Tensor, ...], ...]  # on any device
     id: int = field(default_factory=new_piece_id)
 
@@ -124,14 +128,26 @@ def slot_shapes(layer: LayerSpec, position: int, dtype: torch.dtype) -> tuple[tu
 
 
 class HybridState:
-    """One sequence's memory. dtype is the model's: keys and values use it, the recurrent part its working dtype."""
+    """One sequence's memory. dtype is the model's: keys and values use it, the recurrent part its working dtype.
 
-    def __init__(self, config: HybridConfig, max_tokens: int, *, device: torch.device, dtype: torch.dtype) -> None:
+    adapter is what the model adds to its weights for this sequence.
+    """
+
+    def __init__(
+        self,
+        config: HybridConfig,
+        max_tokens: int,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        adapter: "TorchAdapter | None" = None,
+    ) -> None:
         if max_tokens < 1:
             raise InputError(f"[state] max_tokens: expected at least 1, got {max_tokens}")
         self.config = config
         self.dtype = dtype
         self.device = device
+        self.adapter = adapter
         self.slots = tuple(_new_slot(layer, max_tokens, device, dtype) for layer in config.layers)
         self._max_tokens = max_tokens
         self._position = 0
@@ -157,15 +173,22 @@ class HybridState:
         self._position += num_tokens
         self.drafted = self.drafted[:0]
 
+    @property
+    def _digest(self) -> str:
+        return "" if self.adapter is None else self.adapter.digest
+
     def snapshot(self) -> HybridSnapshot:
         """Copy the state; costs the recurrent state plus the keys and values of position tokens."""
         saved = tuple(() if slot is None else slot.saved(self._position) for slot in self.slots)
-        return HybridSnapshot(config=self.config, dtype=self.dtype, position=self._position, slots=saved)
+        return HybridSnapshot(
+            config=self.config, dtype=self.dtype, position=self._position, adapter=self._digest, slots=saved
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Become the snapshot again. Mutates self. Raises InputError if it is another model's or does not fit."""
+        """Become the snapshot again. Mutates self. See SequenceState.restore."""
         if not isinstance(snapshot, HybridSnapshot) or (snapshot.config, snapshot.dtype) != (self.config, self.dtype):
             raise InputError("[state] the snapshot is of another model; restore it into a state of its own model")
+        check_adapter(snapshot, self._digest)
         if snapshot.position > self._max_tokens:
             raise InputError(
                 f"[state] the snapshot holds {snapshot.position} tokens, this state has room for {self._max_tokens}; "

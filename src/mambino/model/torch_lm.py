@@ -5,15 +5,19 @@ Training calls HybridLM directly; a TorchLM around the same module sees every up
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError
+from mambino.formats.adapter import Adapter as LowRankAdapter
 from mambino.formats.packed_state import pack_state, unpack_state
 from mambino.formats.tensor import Tensor
 from mambino.lm import (
+    Adapter,
     Float32Array,
     Int32Array,
     SequenceState,
@@ -23,6 +27,7 @@ from mambino.lm import (
     check_room,
     check_tokens,
 )
+from mambino.model.adapters import TorchAdapter, applied, torch_adapter
 from mambino.model.hybrid import HybridLM
 from mambino.model.state import HybridSnapshot, HybridState, slot_shapes
 from mambino.model.weights import load_weights
@@ -35,6 +40,7 @@ class TorchLM:
 
     def __init__(self, model: HybridLM) -> None:
         self.model = model
+        self._adapters: WeakKeyDictionary[LowRankAdapter, TorchAdapter] = WeakKeyDictionary()
 
     @classmethod
     def from_tensors(
@@ -57,9 +63,10 @@ class TorchLM:
     def config(self) -> HybridConfig:
         return self.model.config
 
-    def new_state(self, max_tokens: int) -> HybridState:
-        """An empty state with room for max_tokens. Raises InputError if max_tokens < 1."""
-        return HybridState(self.config, max_tokens, device=self.model.device, dtype=self.model.dtype)
+    def new_state(self, max_tokens: int, adapter: Adapter | None = None) -> HybridState:
+        """An empty state with room for max_tokens. See LanguageModel.new_state."""
+        added = None if adapter is None else self._added(adapter)
+        return HybridState(self.config, max_tokens, device=self.model.device, dtype=self.model.dtype, adapter=added)
 
     def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
         """Absorb tokens and return the logits after the last one: (T,) -> (V,). See LanguageModel.extend."""
@@ -83,9 +90,9 @@ class TorchLM:
             active = [index for index, row in enumerate(rows) if row.size > begin]
             pieces = [rows[index][begin : begin + _PASS_TOKENS] for index in active]
             lengths = [piece.size for piece in pieces]
-            h_BTD = self.model.hidden(
-                self._padded(pieces), states=[own_states[index] for index in active], lengths=lengths
-            )
+            going = [own_states[index] for index in active]
+            with self._applied(going):
+                h_BTD = self.model.hidden(self._padded(pieces), states=going, lengths=lengths)
             for row_index, (index, length) in enumerate(zip(active, lengths, strict=True)):
                 last[index] = h_BTD[row_index, length - 1]
         return _as_float32(self.model.head(torch.stack([h for h in last if h is not None])))
@@ -107,7 +114,8 @@ class TorchLM:
         (own,) = self._own([state])
         row = check_tokens(tokens, self.config.vocab_size)
         check_draft(own, row.size)
-        h_BTD = self.model.hidden(self._padded([row]), states=[own], commit=False)
+        with self._applied([own]):
+            h_BTD = self.model.hidden(self._padded([row]), states=[own], commit=False)
         own.drafted = row
         return _as_float32(self.model.head(h_BTD[0]))
 
@@ -125,7 +133,7 @@ class TorchLM:
         if not isinstance(snapshot, HybridSnapshot) or (snapshot.config, snapshot.dtype) != mine:
             raise InputError("[state] the snapshot is of another model; pack it with its own")
         pieces = [_bytes_of(tensor) for slot in snapshot.slots for tensor in slot]
-        return pack_state(self._layout, self.config, snapshot.position, pieces)
+        return pack_state(self._layout, self.config, snapshot.position, pieces, adapter=snapshot.adapter)
 
     def unpack(self, data: bytes | bytearray | memoryview) -> HybridSnapshot:
         """See LanguageModel.unpack."""
@@ -135,11 +143,28 @@ class TorchLM:
             raise FormatError(f"[state] these pieces do not hold {unpacked.position} tokens; make the state again")
         pieces = iter(unpacked.pieces)
         slots = tuple(tuple(self._tensor_of(next(pieces), *one) for one in slot) for slot in shapes)
-        return HybridSnapshot(config=self.config, dtype=self.model.dtype, position=unpacked.position, slots=slots)
+        return HybridSnapshot(
+            config=self.config,
+            dtype=self.model.dtype,
+            position=unpacked.position,
+            adapter=unpacked.adapter,
+            slots=slots,
+        )
 
     @property
     def _layout(self) -> str:
         return f"torch {self.model.dtype}"
+
+    def _added(self, adapter: Adapter) -> TorchAdapter:
+        """adapter on the model's device, where it is put once and lives as long as the value."""
+        if not isinstance(adapter, LowRankAdapter):
+            raise InputError(f"[adapter] expected an Adapter of mambino.formats, got {type(adapter).__name__}")
+        if adapter not in self._adapters:
+            self._adapters[adapter] = torch_adapter(self.model, adapter)
+        return self._adapters[adapter]
+
+    def _applied(self, states: Sequence[HybridState]) -> AbstractContextManager[None]:
+        return applied(self.model, [state.adapter for state in states])
 
     def _tensor_of(self, piece: memoryview, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         tensor = torch.empty(shape, dtype=dtype)

@@ -15,6 +15,7 @@ import numpy as np
 from mambino.config import HybridConfig
 from mambino.errors import InputError
 from mambino.lm import (
+    Adapter,
     Float32Array,
     Int32Array,
     LanguageModel,
@@ -82,8 +83,8 @@ class BatchingLM:
     def config(self) -> HybridConfig:
         return self._model.config
 
-    def new_state(self, max_tokens: int) -> SequenceState:
-        return self._model.new_state(max_tokens)
+    def new_state(self, max_tokens: int, adapter: Adapter | None = None) -> SequenceState:
+        return self._model.new_state(max_tokens, adapter)
 
     def extend(self, state: SequenceState, tokens: Int32Array) -> Float32Array:
         logits: Float32Array = self.extend_many([state], [tokens])[0]

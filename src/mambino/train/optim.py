@@ -54,13 +54,11 @@ def parameter_groups(names: Iterable[str]) -> ParameterGroups:
 
 def block_rows(model: HybridLM) -> dict[str, tuple[int, ...]]:
     """Row counts of the blocks inside each fused matrix: in_proj stacks z, x, B, C and dt."""
-    blocks: dict[str, tuple[int, ...]] = {}
-    for index, layer in enumerate(model.config.layers):
-        if isinstance(layer, MambaSpec):
-            shared = layer.num_groups * layer.state_size
-            rows = (layer.inner_size, layer.inner_size, shared, shared, layer.num_heads)
-            blocks[f"layers.{index}.mixer.in_proj.weight"] = rows
-    return blocks
+    return {
+        f"layers.{index}.mixer.in_proj.weight": layer.in_proj_rows
+        for index, layer in enumerate(model.config.layers)
+        if isinstance(layer, MambaSpec)
+    }
 
 
 class Muon(torch.optim.Optimizer):

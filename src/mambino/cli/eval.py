@@ -41,7 +41,7 @@ Every transcript is kept, a stopped run goes on when the same command is given a
 counted with its reason, never as wrong. Values come with 95 % bootstrap intervals. Suites:
 
 \b
-{chr(10).join(f"{name:<12} {about}" for name, about in SUITES.items())}
+{chr(10).join(f"{name:<15} {about}" for name, about in SUITES.items())}
 
 \b
 mambino eval ifeval gsm8k --data evals --limit 50        the bundled model
@@ -54,7 +54,7 @@ mambino eval --compare evals/a evals/b                   which run is better, an
 
 Rows of --answers have the suite's id (or key) or prompt, and response. For ifeval and ifbench they may carry their own
 instruction_id_list and kwargs, for bfcl their own function and ground_truth; then no data is needed. A bfcl response
-is Python text such as [f(x=1)], or a list of calls.
+is Python text such as [f(x=1)], or a list of calls; one for bfcl_multi_turn a list of turns of steps of calls.
 """
 
 

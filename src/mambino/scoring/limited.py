@@ -16,7 +16,7 @@ from threading import Lock, Timer
 from mambino.errors import InputError, Unsupported
 
 SECONDS = 10.0  # what one verdict may take
-_START_SECONDS = 120.0  # until the child has imported what it needs, on a busy machine
+START_SECONDS = 120.0  # until the child has imported what it needs, on a busy machine
 _MAIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mambino.scoring.limited_child import main; main()"
 )
@@ -58,7 +58,7 @@ class _Child:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _MAIN, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        self.answer("", _START_SECONDS)  # it says when it is ready
+        self.answer("", START_SECONDS)  # it says when it is ready
 
     @property
     def is_alive(self) -> bool:

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, cast
 
 from mambino.errors import InputError, MambinoError, Unsupported
-from mambino.scoring.instructions import judge_instruction
+from mambino.scoring.instructions import judge_instruction, known_instructions
 from mambino.scoring.multi_turn import judge_turns
 from mambino.scoring.scored import Scored
 from mambino.scoring.simulated_apis import open_apis, perform
@@ -118,6 +118,7 @@ def _json(scored: Scored) -> dict[str, object]:
 
 
 VERIFIERS: Mapping[str, Callable[..., object]] = {
+    "known_instructions": lambda: list(known_instructions()),
     "instruction": lambda **arguments: judge_instruction(**arguments).to_json(),
     "structured": _structured,
     "performed": _performed,

@@ -19,7 +19,7 @@ build:                       ## rebuild the package into the environment after a
 	$(BIN)/pip install -q --no-deps .
 
 test: setup lint             ## the default tier: under two minutes after set-up
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p xdist -n 2 --dist loadfile
 
 test-slow: setup             ## the other tiers: native tests, real and true-size weights, peers
 	$(MAKE) native

@@ -1,6 +1,8 @@
 """An agent framework from PyPI drives the server unchanged: its tool is called, its result answered, text streamed."""
 
 import asyncio
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -9,19 +11,24 @@ from serving import Served, reply_service
 from tiny_chat import tiny_tokenizer
 from tool_template import TOOL_TEMPLATE, written_call
 
-pytestmark = pytest.mark.slow
+if TYPE_CHECKING:
+    from pydantic_ai import Agent
 
-pydantic_ai = pytest.importorskip("pydantic_ai", reason="NO pydantic-ai-slim: no agent framework is tested")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("pydantic_ai") is None, reason="NO pydantic-ai-slim: no agent framework is tested"),
+]
 
 
-def agent_of(served: Served) -> "pydantic_ai.Agent[None, str]":
+def agent_of(served: Served) -> "Agent[None, str]":
     from openai import AsyncOpenAI
+    from pydantic_ai import Agent
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app=served.app), base_url="http://test/v1")
     client = AsyncOpenAI(base_url="http://test/v1", api_key="none", http_client=http)
-    agent = pydantic_ai.Agent(OpenAIChatModel("tiny", provider=OpenAIProvider(openai_client=client)))
+    agent = Agent(OpenAIChatModel("tiny", provider=OpenAIProvider(openai_client=client)))
 
     @agent.tool_plain
     def add(number: int) -> str:

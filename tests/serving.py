@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import httpx
@@ -10,9 +10,10 @@ import httpx
 from mambino.chat.answering import Answerer
 from mambino.chat.context import ContextPolicy
 from mambino.generation.params import SamplingParams
-from mambino.lm import LanguageModel
+from mambino.lm import Adapter, LanguageModel
 from mambino.server.app import build_app
 from mambino.server.guard import Access
+from mambino.server.served import ServedModel
 from mambino.server.service import Limits, Service
 from mambino.server.worker import BatchingLM
 from mambino.tokenizer.tokenizer import Tokenizer
@@ -32,12 +33,13 @@ def reply_service(
     context: int = 512,
     max_body_bytes: int = 2**20,
     when_full: ContextPolicy = "error",
+    adapters: Mapping[str, Adapter] | None = None,
 ) -> Service:
     """A service whose model gives replies in order; or model."""
     tokenizer = tokenizer or tiny_tokenizer()
     batching = BatchingLM(model or ReplyLM(tokenizer, replies))
     return Service(
-        name="tiny",
+        served=ServedModel(name="tiny", named=adapters or {}),
         batching=batching,
         answerer=Answerer(batching, tokenizer, context=context, slots=slots),
         limits=Limits(slots=slots, max_waiting=max_waiting, max_body_bytes=max_body_bytes, when_full=when_full),

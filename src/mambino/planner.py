@@ -24,6 +24,7 @@ class MemoryPlan:
     weights    mapped from the file; pages that are never read stay on disk
     state      recurrent state of all slots, constant;  kv: keys and values of all slots, at the full context
     snapshots  the cap of the snapshot cache
+    adapters   factors that are added to the weights at run time
     scratch    buffers of one pass and of the sampler;  process: interpreter and tokenizer
     """
 
@@ -35,10 +36,11 @@ class MemoryPlan:
     snapshots: int
     scratch: int
     process: int
+    adapters: int = 0
 
     @property
     def total(self) -> int:
-        return self.weights + self.state + self.kv + self.snapshots + self.scratch + self.process
+        return self.weights + self.state + self.kv + self.snapshots + self.scratch + self.process + self.adapters
 
 
 def plan_memory(
@@ -49,6 +51,7 @@ def plan_memory(
     slots: int = 1,
     kv_token_nbytes: int | None = None,
     ceiling: int | None = None,
+    adapters_nbytes: int = 0,
 ) -> MemoryPlan:
     """The plan of a model that answers slots conversations of context tokens at once.
 
@@ -67,6 +70,7 @@ def plan_memory(
         kv=slots * token * context,
         snapshots=0,
         scratch=_scratch_nbytes(config),
+        adapters=adapters_nbytes,
         process=_PROCESS_NBYTES + _TOKENIZER_NBYTES_PER_ID * config.vocab_size,
     )
     line = token * context + _LINE_PLACES * constant  # a deep place holds all keys and values before it

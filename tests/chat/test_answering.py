@@ -16,6 +16,7 @@ from mambino.generation.params import SamplingParams
 from mambino.generation.prefix_cache import SnapshotTree
 from mambino.generation.state_store import StateStore
 from tiny_chat import ReplyLM, tiny_chat_config, tiny_tokenizer
+from tiny_models import tiny_adapter
 
 TOKENIZER = tiny_tokenizer()
 SYSTEM = Message(role="system", content="You are a test. " * 20)
@@ -217,3 +218,41 @@ def test_a_call_that_the_template_rewrites_goes_on_as_it_was_said() -> None:
             assert unread == len(tokenizer.encode(new, parse_special=True))
     changed = replace(message, content="something else")
     assert "\nTrue\n" in answerer.render(replace(asked, messages=(*asked.messages, changed, told)))
+
+
+ADAPTERS = (None, tiny_adapter(tiny_chat_config(TOKENIZER), 1), tiny_adapter(tiny_chat_config(TOKENIZER), 2))
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_what_one_adapter_read_is_never_used_under_another(slots: int) -> None:
+    turns = [request(SYSTEM, user("hi")), request(SYSTEM, user("ho")), request(SYSTEM, user("hi"))]
+    asked = [replace(turn, adapter=adapter) for turn in turns for adapter in ADAPTERS]
+    alone = [ids(run(noise_answerer().answer(one))) for one in asked]
+    assert len({tuple(said) for said in alone[:3]}) == 3
+    shared = noise_answerer(slots)
+    answers = [run(shared.answer(one)) for one in asked]
+    assert [ids(one) for one in answers] == alone
+    assert [one.turn.reused_tokens > 0 for one in answers] == 3 * [False] + 6 * [True]
+
+
+def test_settling_counting_and_storing_keep_to_the_adapter(tmp_path: Path) -> None:
+    model = FakeLM(tiny_chat_config(TOKENIZER))
+    store = StateStore(tmp_path, model, "f" * 40)
+    answerer = Answerer(model, TOKENIZER, context=2000, store=store)
+    asked = replace(request(SYSTEM, user("hi")), adapter=ADAPTERS[1])
+    answer = run(answerer.answer(asked))
+    assert answer.message is not None
+    model.calls.clear()
+    answerer.settle(replace(asked, adapter=None), answer.message)
+    assert not model.calls
+    assert answerer.count_tokens(asked) == answerer.count_tokens(replace(asked, adapter=None))
+    answerer.warm(replace(asked, messages=(SYSTEM,)), on_disk=True)
+    later = Answerer(model, TOKENIZER, context=2000, store=store)
+    reused = [run(later.answer(replace(asked, adapter=one))).turn.reused_tokens > 100 for one in ADAPTERS]
+    assert reused == [False, True, False]
+
+
+def test_a_completion_takes_an_adapter() -> None:
+    params = SamplingParams(temperature=0.0, max_tokens=9)
+    said = [ids(run(noise_answerer().complete([1, 2, 3], params, adapter=adapter))) for adapter in ADAPTERS]
+    assert len({tuple(one) for one in said}) == 3

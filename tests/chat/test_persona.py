@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import mambino
-from mambino.chat.persona import check_id, find_persona, list_personas, parse_persona, read_persona
+from mambino.chat.persona import Persona, check_id, find_persona, list_personas, parse_persona, read_persona
 from mambino.errors import FormatError, InputError
 from mambino.generation.params import SamplingParams
 
@@ -69,3 +69,22 @@ def test_odd_names_and_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "raw.toml").write_bytes(b"name = '\xff'")
     with pytest.raises(FormatError, match="UTF-8"):
         read_persona(tmp_path / "raw.toml")
+
+
+def test_an_adapter_is_a_file_beside_the_persona_or_a_name(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "poet.gguf").write_bytes(b"GGUF")
+
+    def of(adapter: str) -> Persona:
+        path = tmp_path / "a.toml"
+        path.write_text(f'name = "A"\nadapter = "{adapter}"')
+        return read_persona(path)
+
+    for name in ("poet.gguf", "./poet.gguf", "mine"):
+        assert of(name).adapter == str((tmp_path / name).resolve())
+        assert (of(name).brings_adapter, of(name).adapter_name) == (True, "a")
+    assert (of("poet").adapter, of("poet").brings_adapter, of("poet").adapter_name) == ("poet", False, "poet")
+    assert of("").adapter_name == ""
+    for outside in ("../x.gguf", "/etc/hostname", "absent/x.gguf"):
+        with pytest.raises(FormatError, match="no such file below"):
+            of(outside)

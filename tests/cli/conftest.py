@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mambino.cli.adapters import Adapters
 from mambino.cli.main import exit_code
 from mambino.cli.opening import Opened
 from mambino.cli.options import ModelOptions
@@ -47,6 +48,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ReplyLM]:
                 model=model,
                 tokenizer=tokenizer,
                 plan=plan_memory(model.config, weights_nbytes=0, context=options.context or context),
+                adapters=Adapters(),
                 how=("scripted",),
                 load_s=0.0,
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mambino.cli import chat
+from mambino.cli.adapters import Adapters
 from mambino.cli.main import main
 from mambino.cli.opening import Opened
 from mambino.cli.options import ModelOptions
@@ -42,6 +43,7 @@ def opened(options: ModelOptions) -> Opened:
         model=model,
         tokenizer=tokenizer,
         plan=plan_memory(model.config, weights_nbytes=0, context=4000),
+        adapters=Adapters(),
         how=("scripted",),
         load_s=0.0,
     )

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from cli.tiny_file import write_tiny_directory
 from mambino.chat.persona_pack import open_pack
 from mambino.errors import FormatError
+from mambino.formats.checkpoint import open_checkpoint
+from mambino.formats.gguf_adapter import write_gguf_adapter
 from tiny_chat import ReplyLM
+from tiny_models import tiny_adapter
 
 
 def test_a_new_persona_is_listed_shown_and_not_overwritten(mambino: Any, home: Path) -> None:
@@ -67,3 +71,37 @@ def test_a_pack_of_another_model_still_talks_and_a_damaged_one_is_refused(
     path.write_bytes(whole.replace(b"MAMBSTA1", b"MAMBSTA2"))
     with pytest.raises(FormatError, match="damaged"):
         open_pack(path, model, "another")
+
+
+@pytest.mark.native
+def test_a_persona_speaks_with_its_own_adapter_and_takes_it_into_its_pack(
+    mambino: Any, home: Path, tmp_path: Path
+) -> None:
+    model = write_tiny_directory(tmp_path / "model")
+    config = open_checkpoint(model).config
+    (home / "personas").mkdir(parents=True)
+    write_gguf_adapter(home / "personas/mine.gguf", tiny_adapter(config), config)
+    for name, line in (("plain", ""), ("adapted", 'adapter = "mine.gguf"'), ("named", 'adapter = "other"')):
+        (home / f"personas/{name}.toml").write_text(
+            f'name = "A"\n{line}\n[sampling]\ntemperature = 0.0\nmax_tokens = 8'
+        )
+
+    def said(persona: str, *more: str) -> str:
+        code, out, err = mambino(
+            "chat", "-m", str(model), "--persona", persona, "--context", "256", *more, stdin="hi\n"
+        )
+        assert code == 0, err
+        return str(out)
+
+    plain, adapted = said("plain"), said("adapted")
+    assert plain != adapted
+    named = f"other={home / 'personas/mine.gguf'}"
+    assert said("named", "--adapter", named) == adapted
+    assert said("plain", "--adapter", named) == plain
+    assert said("plain", "--adapter", str(home / "personas/mine.gguf")) == adapted
+    assert "give --adapter other=PATH" in mambino("chat", "-m", str(model), "--persona", "named", stdin="hi\n")[2]
+    path = tmp_path / "a.persona"
+    code, _, err = mambino("persona", "pack", "adapted", "-m", str(model), "--context", "256", "-o", str(path))
+    assert code == 0, err
+    (home / "personas/mine.gguf").unlink()
+    assert said(str(path)) == adapted

@@ -25,6 +25,7 @@ class Pieces:
 
     position: int
     pieces: tuple[tuple[int, int], ...]
+    adapter: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -33,6 +34,11 @@ class Pieces:
 
 def place(text: str, *pieces: tuple[int, int]) -> Place:
     return Place(text=text, ids=tuple(range(len(text))), snapshot=Pieces(position=len(text), pieces=pieces))
+
+
+def adapted(text: str, adapter: str, *pieces: tuple[int, int]) -> Place:
+    snapshot = Pieces(position=len(text), pieces=pieces, adapter=adapter)
+    return Place(text=text, ids=tuple(range(len(text))), snapshot=snapshot)
 
 
 def own_nbytes(text: str) -> int:
@@ -198,3 +204,28 @@ def test_common_length(one: str, other: str, length: int) -> None:
 def test_beginnings_are_found_by_the_digest_of_each() -> None:
     text = "gr\u00fc\u00df \U0001f600 dich"
     assert beginnings(text, [3, 1, 5, 99]) == [(length, digest_of(text[:length])) for length in (1, 3, 5)]
+
+
+def test_the_same_text_under_another_adapter_is_another_place() -> None:
+    tree = SnapshotTree(10_000)
+    tree.put(place("ab", (0, 10)))
+    tree.put(adapted("abc", "one", (1, 10)))
+    tree.put(adapted("a", "two", (2, 10)))
+    found = [tree.best("abcd", adapter=adapter) for adapter in ("", "one", "two", "three")]
+    assert [one and (one.text, one.adapter) for one in found] == [("ab", ""), ("abc", "one"), ("a", "two"), None]
+    assert tree.touch("abc", "one")
+    assert not tree.touch("abc", "two")
+    assert tree.nearest("abcd", "two") == "a"
+    tree.forget("abcd", beyond=0, adapter="one")
+    assert [tree.best("abcd", adapter=adapter) is None for adapter in ("", "one", "two")] == [False, True, False]
+
+
+def test_lines_of_two_adapters_do_not_thin_each_other() -> None:
+    tree = SnapshotTree(100_000)
+    texts = ["a" * count for count in range(1, RECENT_PLACES + 3)]
+    for index, text in enumerate(texts):
+        tree.put(place(text, (index, 10)))
+    kept = len(tree)
+    for index, text in enumerate(texts):
+        tree.put(adapted(text, "one", (100 + index, 10)))
+    assert len(tree) == 2 * kept == 2 * RECENT_PLACES

@@ -11,6 +11,7 @@ from mambino.config import HybridConfig
 from mambino.errors import FormatError
 from mambino.generation.prefix_cache import Place
 from mambino.generation.state_store import StateStore, read_place, write_place
+from tiny_models import tiny_adapter
 
 PRINT = "f" * 40
 
@@ -89,3 +90,18 @@ def test_foreign_files_in_the_folder_are_left_alone(model: FakeLM, tmp_path: Pat
         (store.folder / name).write_text("mine")
     assert store.best("one two") is not None
     assert (store.folder / "notes.txt").read_text() == "mine"
+
+
+def test_a_state_of_one_adapter_is_found_for_that_adapter_only(model: FakeLM, tmp_path: Path) -> None:
+    adapter = tiny_adapter(model.config)
+    state = model.new_state(100, adapter)
+    model.extend(state, np.array([1, 2, 3], np.int32))
+    store = StateStore(tmp_path, model, PRINT)
+    store.put(Place(text="one", ids=(1, 2, 3), snapshot=state.snapshot()))
+    assert store.best("one two") is None
+    assert store.best("one two", adapter=tiny_adapter(model.config, 2).digest) is None
+    found = store.best("one two", adapter=adapter.digest)
+    assert found is not None
+    assert (found.text, found.adapter) == ("one", adapter.digest)
+    store.put(place(model, "on"))
+    assert store.best("one two") is not None

@@ -13,7 +13,7 @@ from mambino.chat.spelling import Spelling
 from mambino.generation.prefix_cache import REPLAY_TOKENS, Keep, Place, SnapshotTree, common_length
 from mambino.generation.speculate import Speculation
 from mambino.generation.state_store import StateStore
-from mambino.lm import LanguageModel
+from mambino.lm import Adapter, LanguageModel
 
 CHUNK_TOKENS = 512  # between two progress reports
 
@@ -31,14 +31,16 @@ class AbsorbedText:
         max_tokens: int,
         tree: SnapshotTree,
         store: StateStore | None = None,
+        adapter: Adapter | None = None,
     ) -> None:
-        """tree and store are shared; the state is this object's own."""
+        """tree and store are shared; the state is this object's own, made with adapter."""
         self._model = model
         self._tree = tree
         self._store = store
         self._marked = 0  # length of text at the last mark
-        self.state = model.new_state(max_tokens)
+        self.state = model.new_state(max_tokens, adapter)
         self._empty = self.state.snapshot()
+        self.adapter = self._empty.adapter
         self.text = ""
         self.ids: list[int] = []
         self.is_left = False  # nobody will come back to text
@@ -66,7 +68,7 @@ class AbsorbedText:
         place = self._best(text, spelling, longer_than=len(self.text) if goes_on else 0)
         if place is not None or not goes_on:
             if self.is_same_conversation(text):
-                self._tree.forget(self.text, beyond=common_length(self.text, text))
+                self._tree.forget(self.text, beyond=common_length(self.text, text), adapter=self.adapter)
             elif not self.is_left:
                 self.mark()
             self._go_to(place)
@@ -82,9 +84,10 @@ class AbsorbedText:
         def may_begin(place: Place) -> bool:
             return len(place.text) > longer_than and spelling.joins(place.text, place.ids, text[len(place.text) :])
 
-        place = self._tree.best(text, may_begin)
+        place = self._tree.best(text, may_begin, self.adapter)
         if self._store is not None:
-            stored = self._store.best(text, longer_than=longer_than if place is None else len(place.text))
+            known = longer_than if place is None else len(place.text)
+            stored = self._store.best(text, longer_than=known, adapter=self.adapter)
             if stored is not None and may_begin(stored):
                 self._tree.put(stored)
                 return stored
@@ -136,7 +139,7 @@ class AbsorbedText:
             return
         self._marked = len(self.text)
         store = self._store if on_disk else None
-        if self._tree.touch(self.text) and keep == "passing" and store is None:
+        if self._tree.touch(self.text, self.adapter) and keep == "passing" and store is None:
             return
         place = self.place()
         self._tree.put(place, keep=keep)

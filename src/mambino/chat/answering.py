@@ -28,7 +28,7 @@ from mambino.generation.params import SamplingParams
 from mambino.generation.prefix_cache import Place, SnapshotTree, common_length
 from mambino.generation.speculate import Speculation
 from mambino.generation.state_store import StateStore
-from mambino.lm import LanguageModel
+from mambino.lm import Adapter, LanguageModel
 from mambino.tokenizer.tokenizer import Tokenizer
 
 DEFAULT_CACHE_NBYTES = 512 * 2**20
@@ -68,7 +68,7 @@ class Answerer:
         self.cache = SnapshotTree(DEFAULT_CACHE_NBYTES) if cache is None else cache
         self._renderer = Renderer(tokenizer, template)
         self._is_wanted = threading.Event()
-        self._slots = Slots(lambda: AbsorbedText(model, context, self.cache, store), slots)
+        self._slots = Slots(lambda adapter: AbsorbedText(model, context, self.cache, store, adapter), slots)
 
     @property
     def prompt(self) -> PromptEncoder:
@@ -111,7 +111,7 @@ class Answerer:
             remember=partial(self._renderer.spoken.remember, text, len(request.messages)),
             on_progress=on_prompt_progress,
         )
-        return self._begin(plan, lambda slot: self._note(slot, text, request))
+        return self._begin(plan, request.adapter, lambda slot: self._note(slot, text, request))
 
     def complete(
         self,
@@ -119,6 +119,7 @@ class Answerer:
         params: SamplingParams,
         *,
         output: OutputFormat | None = None,
+        adapter: Adapter | None = None,
         on_prompt_progress: Progress | None = None,
     ) -> Answer:
         """A continuation of ids, without any template: content events only. Raises as answer does."""
@@ -137,13 +138,15 @@ class Answerer:
             constraint=constraint,
             on_progress=on_prompt_progress,
         )
-        return self._begin(plan, lambda slot: lambda: "")
+        return self._begin(plan, adapter, lambda slot: lambda: "")
 
     def count_tokens(self, request: AnswerRequest) -> int:
         """Tokens of the prompt of request; what is remembered of it counts as it was read. Raises TemplateError."""
         text = self.render(request)
         spelling = RenderedSpelling(self.prompt)
-        place = self.cache.best(text, lambda one: spelling.joins(one.text, one.ids, text[len(one.text) :]))
+        place = self.cache.best(
+            text, lambda one: spelling.joins(one.text, one.ids, text[len(one.text) :]), request.adapter_digest
+        )
         if place is None:
             return len(spelling.encode(text))
         return len(place.ids) + len(spelling.encode(text[len(place.text) :]))
@@ -152,8 +155,8 @@ class Answerer:
         """Drop what only a conversation with request's messages would come back to: it goes on without some of them."""
         text = self.render(request)
         shared, _ = self._renderer.marks(text, request)
-        self.cache.forget(text, beyond=shared)
-        self._slots.leave(text, beyond=shared)
+        self.cache.forget(text, beyond=shared, adapter=request.adapter_digest)
+        self._slots.leave(text, beyond=shared, adapter=request.adapter_digest)
 
     def prepare(self, request: AnswerRequest) -> None:
         """Compile what steers answers to such requests: for tools and a large vocabulary, the first takes a second.
@@ -175,7 +178,7 @@ class Answerer:
         text = self._renderer.stable(request)
         if not text:
             return None
-        slot = self._take(text)
+        slot = self._take(text, request.adapter)
         try:
             if slot.text != text:
                 self._absorb_all(slot, text, on_progress)
@@ -193,7 +196,7 @@ class Answerer:
         if message.tool_calls:
             return
         text = self._renderer.stable(replace(request, messages=(*request.messages, message)))
-        slot = self._slots.take_to_settle(self.render(request)) if text else None
+        slot = self._slots.take_to_settle(self.render(request), request.adapter_digest) if text else None
         if slot is None:
             return
 
@@ -227,9 +230,11 @@ class Answerer:
         """The prompt of request as guarded text. Raises as Renderer.render does."""
         return self._renderer.render(request)
 
-    def _begin(self, plan: Plan, note_from: Callable[[AbsorbedText], Callable[[], str]]) -> Answer:
-        """plan in the state that is nearest; note_from is called before that moves. Raises as answer does."""
-        slot = self._take(plan.text)
+    def _begin(
+        self, plan: Plan, adapter: Adapter | None, note_from: Callable[[AbsorbedText], Callable[[], str]]
+    ) -> Answer:
+        """plan in the nearest state of adapter; note_from is called before that moves. Raises as answer does."""
+        slot = self._take(plan.text, adapter)
         give_back = partial(self._slots.give_back, slot)
         try:
             note = note_from(slot)
@@ -246,11 +251,11 @@ class Answerer:
             give_back()
             raise
 
-    def _take(self, text: str) -> AbsorbedText:
+    def _take(self, text: str, adapter: Adapter | None) -> AbsorbedText:
         """A state for text; one that settles is told to give way. Raises InputError if all are answering."""
         self._is_wanted.set()
         try:
-            return self._slots.take(text)
+            return self._slots.take(text, adapter)
         finally:
             self._is_wanted.clear()
 
@@ -315,7 +320,8 @@ class Answerer:
         """What says why text cannot simply go on from slot, if it cannot. Called before the state moves."""
         if slot.text and slot.leads_to(text):
             return lambda: ""
-        old = max((slot.text, self.cache.nearest(text)), key=lambda known: common_length(known, text))
+        known_texts = (slot.text, self.cache.nearest(text, request.adapter_digest))
+        old = max(known_texts, key=lambda known: common_length(known, text))
 
         def note() -> str:
             shared = text[: common_length(old, text)]

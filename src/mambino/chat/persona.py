@@ -6,7 +6,7 @@ Knows no model and no folder but the ones it is given. Start at Persona; read_pe
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mambino.chat.request import Thinking
@@ -30,6 +30,8 @@ class Persona:
     tools     names of tools that they may use
     sampling  SamplingParams fields that suit them
     memory    how many facts they remember between conversations; 0 for none
+    adapter   what is added to the model when they speak: the absolute path of a file beside theirs, or the name of one
+              that the user gives; "" for nothing
     """
 
     id: str
@@ -42,6 +44,17 @@ class Persona:
     sampling: Mapping[str, object] = field(default_factory=dict)
     thinking: Thinking = None
     memory: int = 0
+    adapter: str = ""
+
+    @property
+    def brings_adapter(self) -> bool:
+        """Whether adapter is a file that came with the persona."""
+        return Path(self.adapter).is_absolute()
+
+    @property
+    def adapter_name(self) -> str:
+        """What the adapter is called where there are several: its name, or the persona's id for a file of their own."""
+        return self.id if self.brings_adapter else self.adapter
 
     def system_text(self) -> str:
         """What the model is told about itself; the same every time, so that its state can be kept."""
@@ -59,7 +72,19 @@ def read_persona(path: Path) -> Persona:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(f"[persona] {path}: not UTF-8 text (byte {error.start})") from error
-    return parse_persona(text, path.stem, where=str(path))
+    return _with_adapter_path(parse_persona(text, path.stem, where=str(path)), path)
+
+
+def _with_adapter_path(persona: Persona, path: Path) -> Persona:
+    """persona, with the path of its adapter if that is a file beside path. Raises FormatError if it is elsewhere."""
+    if not persona.adapter:
+        return persona
+    folder = path.parent.resolve()
+    adapter = (folder / persona.adapter).resolve()
+    is_path = "/" in persona.adapter or "\\" in persona.adapter or adapter.exists()
+    if is_path and not (adapter.is_relative_to(folder) and adapter.exists()):
+        raise FormatError(f"[persona] {path}: adapter {persona.adapter!r}: no such file below {folder}; put it there")
+    return replace(persona, adapter=str(adapter)) if is_path else persona
 
 
 def parse_persona(text: str, persona_id: str, *, where: str) -> Persona:
@@ -122,6 +147,7 @@ def _persona(fields: Mapping[str, object], persona_id: str) -> Persona:
         sampling=_sampling(fields.get("sampling", {})),
         thinking=_thinking(fields.get("thinking", "auto")),
         memory=_count(fields.get("memory", 0)),
+        adapter=_text(fields, "adapter"),
     )
 
 

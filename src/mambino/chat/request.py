@@ -9,6 +9,7 @@ from typing import Literal
 
 from mambino.chat.messages import Message
 from mambino.generation.params import SamplingParams
+from mambino.lm import Adapter
 
 Thinking = bool | int | None  # None: the template's default; False: off; True: on; n: on, for at most n tokens
 
@@ -38,7 +39,10 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRequest:
-    """tools are JSON schemas of functions: {"name", "description", "parameters"}, without the OpenAI wrapper."""
+    """tools are JSON schemas of functions: {"name", "description", "parameters"}, without the OpenAI wrapper.
+
+    adapter is added to the model's weights for this answer; None is the model as it was opened.
+    """
 
     messages: tuple[Message, ...]
     params: SamplingParams = field(default_factory=SamplingParams)
@@ -47,3 +51,9 @@ class AnswerRequest:
     parallel_calls: bool = True
     output: OutputFormat | None = None
     thinking: Thinking = None
+    adapter: Adapter | None = None
+
+    @property
+    def adapter_digest(self) -> str:
+        """ "" without an adapter."""
+        return "" if self.adapter is None else self.adapter.digest

@@ -5,6 +5,7 @@ Knows any LanguageModel and its tokenizer, no terminal and no server. Start at C
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from mambino.chat.answer import Answer, Progress
@@ -23,7 +24,7 @@ from mambino.errors import ContextFull, InputError
 from mambino.generation.params import SamplingParams
 from mambino.generation.prefix_cache import SnapshotTree
 from mambino.generation.state_store import StateStore
-from mambino.lm import LanguageModel
+from mambino.lm import Adapter, LanguageModel
 from mambino.tokenizer.tokenizer import Tokenizer
 
 MAX_TOOL_ROUNDS = 8  # answers in a row that call tools, before the model must answer without
@@ -53,6 +54,7 @@ class Chat:
         template: str | None = None,
         cache: SnapshotTree | None = None,
         store: StateStore | None = None,
+        adapter: Adapter | None = None,
     ) -> None:
         """max_tokens is the room for the conversation. Functions given as tools are described from their signatures.
 
@@ -60,7 +62,7 @@ class Chat:
         remembered is what it knows from earlier conversations (memory.Memory.text).
 
         cache and store can be shared with other chats of the same model; None for an own cache, and nothing on disk.
-        template replaces the tokenizer's.
+        template replaces the tokenizer's. adapter is added to the model's weights for this chat alone.
 
         Raises     TemplateError if there is no usable template; InputError if it has no thinking switch to set, or for
                    both a system text and a persona
@@ -71,6 +73,7 @@ class Chat:
         advised = {} if persona is None else persona.sampling
         self.params = SamplingParams(**advised) if params is None else params  # type: ignore[arg-type]  # it checks
         self.output: OutputFormat | None = None
+        self.adapter = adapter
         self.tools = tools if isinstance(tools, ToolBox) else ToolBox(tools)
         self.messages: list[Message] = []
         self.last_turn: Turn | None = None
@@ -262,7 +265,10 @@ class Chat:
 
     def _summary(self, messages: Sequence[Message]) -> str:
         """What messages say, in the model's words; "" if even that does not fit."""
-        request = summary_request(messages, has_thinking_switch=self.prompt.template.has_thinking_switch)
+        request = replace(
+            summary_request(messages, has_thinking_switch=self.prompt.template.has_thinking_switch),
+            adapter=self.adapter,
+        )
         try:
             with self.answerer.answer(request) as answer:
                 for _ in answer:
@@ -279,6 +285,7 @@ class Chat:
             tool_choice="auto" if may_call else "none",
             output=self.output,
             thinking=self.thinking,
+            adapter=self.adapter,
         )
 
     def _run(self, tools: ToolBox, calls: Sequence[ToolCall]) -> list[ToolFinished]:

@@ -1,4 +1,4 @@
-"""The states that answers run in: a fixed number, each taken by one answer at a time.
+"""The states that answers run in: a fixed number, each taken by one answer at a time, and made with its adapter.
 
 Knows nothing of templates. Start at Slots.take.
 """
@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from mambino.chat.absorbed import AbsorbedText
 from mambino.errors import InputError
 from mambino.generation.prefix_cache import common_length
+from mambino.lm import Adapter
 
 
 class Slots:
     """Idle states, the least recently used first. Safe between threads."""
 
-    def __init__(self, make: Callable[[], AbsorbedText], count: int) -> None:
-        """make is called count times, when first needed."""
+    def __init__(self, make: Callable[[Adapter | None], AbsorbedText], count: int) -> None:
+        """make is called when a state is first needed, and to put one in the place of another adapter's."""
         if count < 1:
             raise InputError(f"[chat] slots: expected at least 1, got {count}")
         self._make = make
@@ -25,27 +26,37 @@ class Slots:
         self._settling: list[AbsorbedText] = []  # busy ones that will soon be given back
         self._changed = threading.Condition()
 
-    def take(self, text: str) -> AbsorbedText:
-        """The idle state from which text is nearest; waits for states that settle, which were told to stop.
+    def take(self, text: str, adapter: Adapter | None = None) -> AbsorbedText:
+        """The idle state of adapter from which text is nearest; waits for states that settle, which were told to stop.
 
-        Raises     InputError if all of them are answering
+        A state of another adapter is remembered, and makes room for one of this.
+
+        Raises     InputError if all of them are answering; as make does
         """
         with self._changed:
             while self._settling:
                 self._changed.wait()
-            slot = self._nearest(text)
+            digest = "" if adapter is None else adapter.digest
+            slot = self._nearest(text, digest)
             if slot is None:
                 if not self._unmade:
                     raise InputError("[chat] every slot is answering; close an answer first, or open more slots")
+                made = self._make(adapter)
                 self._unmade -= 1
-                return self._make()
+                return made
+            if slot.adapter != digest:
+                if not slot.is_left:
+                    slot.mark()
+                made = self._make(adapter)
+                self._idle.remove(slot)
+                return made
             self._idle.remove(slot)
             return slot
 
-    def take_to_settle(self, prompt: str) -> AbsorbedText | None:
+    def take_to_settle(self, prompt: str, adapter: str = "") -> AbsorbedText | None:
         """The idle state that has answered prompt, to be given back soon; None if it has gone on to something else."""
         with self._changed:
-            matching = (slot for slot in reversed(self._idle) if slot.text.startswith(prompt) and not slot.is_left)
+            matching = (slot for slot in self._of(adapter) if slot.text.startswith(prompt) and not slot.is_left)
             slot = next(matching, None)
             if slot is None:
                 return None
@@ -67,11 +78,11 @@ class Slots:
             self._idle.append(slot)
             self._changed.notify_all()
 
-    def leave(self, text: str, beyond: int) -> None:
-        """Let idle states that agree with text for more than beyond characters be taken without a mark."""
+    def leave(self, text: str, beyond: int, adapter: str = "") -> None:
+        """Let idle states of adapter that agree with text for more than beyond characters be taken without a mark."""
         with self._changed:
             for slot in (*self._idle, *self._settling):
-                if common_length(slot.text, text) > beyond:
+                if slot.adapter == adapter and common_length(slot.text, text) > beyond:
                     slot.is_left = True
 
     def idle(self) -> Sequence[AbsorbedText]:
@@ -91,13 +102,17 @@ class Slots:
         with self._changed:
             return sum(slot.state.nbytes for slot in self._idle)
 
-    def _nearest(self, text: str) -> AbsorbedText | None:
-        leading = [slot for slot in self._idle if slot.leads_to(text)]
+    def _of(self, adapter: str) -> list[AbsorbedText]:
+        """Idle states of adapter, the last used first."""
+        return [slot for slot in reversed(self._idle) if slot.adapter == adapter]
+
+    def _nearest(self, text: str, adapter: str) -> AbsorbedText | None:
+        leading = [slot for slot in self._of(adapter) if slot.leads_to(text)]
         if leading:
             return max(leading, key=lambda slot: len(slot.text))
-        same = [slot for slot in self._idle if slot.is_same_conversation(text)]
+        same = [slot for slot in self._of(adapter) if slot.is_same_conversation(text)]
         if same:
-            return same[-1]
+            return same[0]
         if self._unmade:
             return None
         return self._idle[0] if self._idle else None

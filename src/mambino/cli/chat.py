@@ -11,8 +11,10 @@ import click
 
 from mambino.chat.answering import Answerer
 from mambino.chat.context import ContextPolicy
+from mambino.chat.persona import find_persona
 from mambino.chat.session import Chat
 from mambino.chat.toolbox import ToolBox
+from mambino.cli.adapters import with_personas
 from mambino.cli.chat_commands import Answer, Commands, Talk
 from mambino.cli.chat_input import open_input
 from mambino.cli.chat_view import AnswerView
@@ -25,7 +27,7 @@ from mambino.cli.options import (
     sampling_options,
     thinking_option,
 )
-from mambino.cli.personas import mcp_tools, memory_of, open_persona, tools_of
+from mambino.cli.personas import adapter_of, folders, is_pack, mcp_tools, memory_of, open_persona, tools_of
 from mambino.cli.sampling import ChosenSampling, choose_sampling
 from mambino.cli.terminal import human_bytes, human_count, note, paint, quiet_keyboard, write
 from mambino.errors import MambinoError
@@ -79,7 +81,10 @@ def command(
     if persona is not None and system is not None:
         raise click.UsageError("--persona brings its own system text; leave --system out.")
     asked = overrides(ctx)
-    opened = open_all(chosen_model(ctx))
+    options = chosen_model(ctx)
+    if persona is not None and not is_pack(persona):
+        options = with_personas(options, [find_persona(persona, folders())])
+    opened = open_all(options)
     pack = None if persona is None else open_persona(persona, opened.model, opened.fingerprint)
     advised: Mapping[str, object] = {} if pack is None else pack.persona.sampling
     sampling = choose_sampling(opened.checkpoint, asked, advised=advised)
@@ -96,6 +101,7 @@ def command(
         when_full=when_full,
         cache=opened.cache(),
         store=opened.store() if keep_state else None,
+        adapter=opened.adapters.default if pack is None else adapter_of(pack, opened.adapters),
     )
     answerer = chat.answerer
     if pack is not None and pack.place is not None:

@@ -43,7 +43,7 @@ def open_player(
         responder = EndpointResponder(endpoint.url, endpoint.model, api_key=endpoint.api_key)
         player = Player(responder=responder, params=params, thinking=thinking, scores_unfinished=scores_unfinished)
         return OpenedPlayer(player=player, settings=settings, folder_name=_file_name(endpoint.model))
-    opened = open_all(options)
+    opened = open_all(options, merges_adapter=True)
     answerer = Answerer(opened.model, opened.tokenizer, context=opened.context)
     player = Player(
         responder=LocalResponder(answerer, name=opened.name),

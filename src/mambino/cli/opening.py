@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mambino.chat.answering import Answerer
+from mambino.cli.adapters import Adapters, open_adapters
 from mambino.cli.options import ModelOptions, shown_model_name
 from mambino.config import HybridConfig
 from mambino.errors import InputError
@@ -20,7 +21,7 @@ from mambino.generation.prefix_cache import SnapshotTree
 from mambino.generation.state_store import StateStore
 from mambino.hub.local import home, resolve
 from mambino.lm import LanguageModel
-from mambino.load import Backend, at_budget, model_of, open_adapter, tokenizer_of
+from mambino.load import Backend, at_budget, model_of, tokenizer_of
 from mambino.planner import MemoryPlan, advice, plan_memory, require_fit
 from mambino.tokenizer.tokenizer import Tokenizer
 
@@ -33,11 +34,15 @@ _SMALLEST_DEFAULT = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """name is what the user typed; load_s is how long opening took; how says what else a state depends on."""
+    """name is what the user typed; load_s is how long opening took; how says what else a state depends on.
+
+    adapters are for the states that are made with them; the model itself is without.
+    """
 
     name: str
     checkpoint: Checkpoint
     model: LanguageModel
+    adapters: Adapters
     tokenizer: Tokenizer
     plan: MemoryPlan
     how: tuple[str, ...]
@@ -72,19 +77,29 @@ class Opened:
         return StateStore(home() / "states", self.model, self.fingerprint)
 
 
-def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
+def open_all(options: ModelOptions, *, slots: int = 1, merges_adapter: bool = False) -> Opened:
     """Open everything for slots conversations at once.
+
+    merges_adapter: the default adapter becomes part of the model, for uses that cannot say what a state is made with.
 
     Raises     MambinoError for whatever cannot be opened; InputError, before anything large is, for a context that the
                model cannot have, or a plan above --memory
     """
     started = time.perf_counter()
     checkpoint = at_budget(open_checkpoint(resolve(options.model)), options.budget)
-    adapter = None if options.adapter is None else open_adapter(options.adapter, checkpoint.config)
-    if adapter is not None and options.backend == "native":
-        checkpoint = merged(checkpoint, adapter)
+    adapters = open_adapters(options.adapters, checkpoint.config)
+    into = adapters.default if merges_adapter else None
+    if into is not None:
+        checkpoint, adapters = merged(checkpoint, into), Adapters(named=adapters.named)
     kv_bytes = 1 if options.kv == "q8" else 2
-    plan = choose_plan(checkpoint, options.context, slots=slots, ceiling=options.memory, kv_bytes=kv_bytes)
+    plan = choose_plan(
+        checkpoint,
+        options.context,
+        slots=slots,
+        ceiling=options.memory,
+        kv_bytes=kv_bytes,
+        adapters_nbytes=adapters.nbytes,
+    )
     model = model_of(
         checkpoint,
         backend=cast(Backend, options.backend),
@@ -92,21 +107,27 @@ def open_all(options: ModelOptions, *, slots: int = 1) -> Opened:
         dtype=options.dtype,
         threads=options.threads,
         kv=cast("KeyValues", options.kv),
-        adapter=adapter if options.backend == "torch" else None,
     )
     return Opened(
         name=shown_model_name(options.model),
         checkpoint=checkpoint,
         model=model,
+        adapters=adapters,
         tokenizer=tokenizer_of(checkpoint),
         plan=plan,
-        how=(options.backend, options.dtype or "", options.kv, *(() if adapter is None else (adapter.digest,))),
+        how=(options.backend, options.dtype or "", options.kv, *(() if into is None else (into.digest,))),
         load_s=time.perf_counter() - started,
     )
 
 
 def choose_plan(
-    checkpoint: Checkpoint, context: int | None, *, slots: int, ceiling: int | None, kv_bytes: int = 2
+    checkpoint: Checkpoint,
+    context: int | None,
+    *,
+    slots: int,
+    ceiling: int | None,
+    kv_bytes: int = 2,
+    adapters_nbytes: int = 0,
 ) -> MemoryPlan:
     """The memory plan; context None takes the largest sensible one. Raises InputError if it is above the ceiling."""
     config = checkpoint.config
@@ -120,6 +141,7 @@ def choose_plan(
             slots=slots,
             kv_token_nbytes=token,
             ceiling=ceiling,
+            adapters_nbytes=adapters_nbytes,
         )
         is_above = ceiling is not None and bool(advice(config, plan, ceiling))
         if not is_above or context is not None or chosen <= _SMALLEST_DEFAULT:

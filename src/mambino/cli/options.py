@@ -27,7 +27,7 @@ class ModelOptions:
     """Which model, and how to run it.
 
     context None means a default that fits the machine. memory is a ceiling in bytes, or None. budget is a size that a
-    nested model offers, None for the whole.
+    nested model offers, None for the whole. adapters are paths, or NAME=PATH (cli.adapters).
     """
 
     model: str
@@ -38,7 +38,7 @@ class ModelOptions:
     context: int | None
     memory: int | None
     budget: str | None
-    adapter: str | None
+    adapters: tuple[str, ...]
     kv: str
 
 
@@ -84,7 +84,13 @@ _MODEL_OPTIONS = (
         help="How the native engine stores keys and values; q8 takes half the memory.",
     ),
     _shared("--budget", metavar="SIZE", help="Of a nested model: a size that it offers (50%), or a memory (1.5GiB)."),
-    _shared("--adapter", metavar="PATH", help="A LoRA to run with: a PEFT folder, or a GGUF file (see `tune`)."),
+    _shared(
+        "--adapter",
+        "adapters",
+        multiple=True,
+        metavar="[NAME=]PATH",
+        help="A LoRA to run with: a PEFT folder, or a GGUF file (see `tune`). With a name it waits for whom it is for.",
+    ),
 )
 _SAMPLING_OPTIONS = (
     _shared("-t", "--temperature", type=float, metavar="X", help="0 always takes the likeliest token."),
@@ -154,7 +160,7 @@ def chosen_model(ctx: click.Context) -> ModelOptions:
         context=kept["context"],
         memory=kept["memory"],
         budget=kept["budget"],
-        adapter=kept["adapter"],
+        adapters=kept["adapters"],
         kv=kept["kv"],
     )
 

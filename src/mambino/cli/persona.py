@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -10,11 +11,15 @@ from mambino.chat.messages import Message
 from mambino.chat.persona import Persona, check_id, find_persona, list_personas
 from mambino.chat.persona_pack import SUFFIX, write_pack
 from mambino.chat.request import AnswerRequest
+from mambino.cli.adapters import with_personas
 from mambino.cli.opening import open_all
 from mambino.cli.options import chosen_model, debug_option, json_option, model_options
 from mambino.cli.personas import folders, memory_of, own_folder, source_of, tools_of
 from mambino.cli.terminal import PromptProgress, human_bytes, note
+from mambino.config import HybridConfig
 from mambino.errors import InputError
+from mambino.formats.adapter import Adapter
+from mambino.formats.gguf_adapter import read_gguf_adapter, write_gguf_adapter
 
 _TEMPLATE = """\
 name = "{name}"
@@ -36,6 +41,9 @@ tools = []
 
 # "auto", "off", "on", or at most this many tokens.
 thinking = "auto"
+
+# A small adapter beside this file (see `mambino tune`), added to the model when they speak; "" for none.
+adapter = ""
 
 # Facts to remember from one conversation to the next; 0 for none.
 memory = 0
@@ -113,24 +121,39 @@ def pack(ctx: click.Context, name: str, out: Path | None) -> None:
     path = Path(f"{persona.id}{SUFFIX}") if out is None else out
     if path.suffix != SUFFIX:
         raise InputError(f"[persona] {path}: a pack's name ends in {SUFFIX}")
-    opened = open_all(chosen_model(ctx))
+    opened = open_all(with_personas(chosen_model(ctx), [persona]))
     answerer = opened.answerer()
     tools = tools_of(persona.tools, memory_of(persona)).schemas if answerer.knows_tools else ()
-    progress = PromptProgress()
-    try:
-        place = answerer.warm(request_of(persona, tools), on_progress=progress)
-    finally:
-        progress.clear()
+    with TemporaryDirectory() as scratch:
+        file, adapter = _packed_adapter(opened.adapters.of_persona(persona), opened.model.config, Path(scratch))
+        progress = PromptProgress()
+        try:
+            place = answerer.warm(request_of(persona, tools, adapter), on_progress=progress)
+        finally:
+            progress.clear()
+        if place is not None:
+            write_pack(path, text, place, opened.model, opened.fingerprint, adapter=file)
     if place is None:
         raise InputError(f"[persona] the chat template of {opened.name} has no control tokens to cut a state at")
-    write_pack(path, text, place, opened.model, opened.fingerprint)
     note(f"wrote {path}: {human_bytes(path.stat().st_size)}, {len(place.ids)} tokens already read by {opened.name}")
 
 
-def request_of(persona: Persona, tools: tuple[Mapping[str, object], ...]) -> AnswerRequest:
+def _packed_adapter(adapter: Adapter | None, config: HybridConfig, folder: Path) -> tuple[Path | None, Adapter | None]:
+    """The file of adapter, and the values that it will be read as: those of the pack's state."""
+    if adapter is None:
+        return None, None
+    file = folder / "adapter.gguf"
+    write_gguf_adapter(file, adapter, config)
+    return file, read_gguf_adapter(file, config)
+
+
+def request_of(
+    persona: Persona, tools: tuple[Mapping[str, object], ...], adapter: Adapter | None = None
+) -> AnswerRequest:
     """What every conversation with persona begins with; tools are schemas."""
     return AnswerRequest(
         messages=(Message(role="system", content=persona.system_text()),),
         thinking=persona.thinking,
         tools=tools,
+        adapter=adapter,
     )

@@ -12,6 +12,8 @@ from mambino.chat.persona import Persona, find_persona
 from mambino.chat.persona_pack import SUFFIX, Pack, open_pack
 from mambino.chat.toolbox import ToolBox
 from mambino.chat.tools import Tool, tool
+from mambino.cli.adapters import Adapters
+from mambino.formats.adapter import Adapter
 from mambino.hub.local import home
 from mambino.lm import LanguageModel
 
@@ -30,11 +32,21 @@ def source_of(persona: Persona) -> Path:
     return next(path for folder in folders() if (path := folder / f"{persona.id}.toml").is_file())
 
 
+def is_pack(name: str) -> bool:
+    """Whether name is the file of a pack, not a persona's id or text file."""
+    return name.endswith(SUFFIX) and Path(name).is_file()
+
+
 def open_persona(name: str, model: LanguageModel, fingerprint: str) -> Pack:
     """A persona by id, .toml file or pack. Raises InputError or FormatError."""
-    if name.endswith(SUFFIX) and Path(name).is_file():
+    if is_pack(name):
         return open_pack(Path(name), model, fingerprint)
     return Pack(persona=find_persona(name, folders()), place=None)
+
+
+def adapter_of(pack: Pack, adapters: Adapters) -> Adapter | None:
+    """What the persona of pack speaks with. Raises InputError for a name that nobody gave."""
+    return adapters.of_persona(pack.persona) if pack.adapter is None else pack.adapter
 
 
 def memory_of(persona: Persona) -> Memory | None:

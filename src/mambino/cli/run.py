@@ -160,6 +160,7 @@ class _Run:
             params=self._sampling.params,
             system=self._options.system,
             thinking=self._options.thinking,
+            adapter=opened.adapters.default,
         )
         try:
             events = chat.reply(text, on_prompt_progress=progress)
@@ -177,7 +178,7 @@ class _Run:
         started = time.perf_counter()
         events = generate(
             opened.model,
-            opened.model.new_state(opened.context),
+            opened.model.new_state(opened.context, opened.adapters.default),
             prompt,
             replace(params, stop_token_ids=tuple(ends)),
             decoder=tokenizer.stream(),

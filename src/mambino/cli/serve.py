@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mambino.chat.context import ContextPolicy
-from mambino.chat.persona import list_personas
+from mambino.chat.persona import find_persona, list_personas
+from mambino.cli.adapters import with_personas
 from mambino.cli.opening import Opened, open_all, resident_memory
 from mambino.cli.options import chosen_model, debug_option, model_options, overrides, sampling_options
 from mambino.cli.persona import request_of
-from mambino.cli.personas import folders, mcp_tools, open_persona
+from mambino.cli.personas import adapter_of, folders, is_pack, mcp_tools, open_persona
 from mambino.cli.sampling import choose_sampling
 from mambino.cli.serve_tools import ServedTools
 from mambino.cli.terminal import human_bytes, note
@@ -104,6 +105,7 @@ def command(
     mambino serve                                    the bundled model on http://127.0.0.1:8080
     mambino serve -m model.gguf --slots 8 --memory 6GiB
     mambino serve --persona innkeeper --tool clock --when-full drop
+    mambino serve --adapter poet=poet.gguf           clients ask for MODEL:poet, or send {"adapter": "poet"}
     mambino serve --mcp-server "npx some-server" --mcp   tools of others for the page, and ours for others
     mambino serve --host 0.0.0.0 --api-key-file key.txt
 
@@ -127,7 +129,8 @@ def command(
     from mambino.server.host import listen, serve
     from mambino.server.service import Limits
 
-    opened = open_all(chosen_model(ctx), slots=slots)
+    found = [*list_personas(folders()), *(find_persona(name, folders()) for name in personas if not is_pack(name))]
+    opened = open_all(with_personas(chosen_model(ctx), found), slots=slots)
     limits = Limits(slots=slots, max_waiting=queue, max_body_bytes=max_body * 1_000_000, when_full=when_full)
     service = _service(opened, limits, choose_sampling(opened.checkpoint, asked).params, keeps_state=keep_state)
     if tests_itself:
@@ -182,13 +185,14 @@ def _require_extra() -> None:
 
 
 def _service(opened: Opened, limits: "Limits", defaults: SamplingParams, *, keeps_state: bool) -> "Service":
+    from mambino.server.served import ServedModel
     from mambino.server.service import Service
     from mambino.server.worker import BatchingLM
 
     batching = BatchingLM(opened.model)
     shared = replace(opened, model=batching)
     return Service(
-        name=opened.name,
+        served=ServedModel(name=opened.name, default=opened.adapters.default, named=opened.adapters.named),
         batching=batching,
         answerer=shared.answerer(store=shared.store() if keeps_state else None),
         limits=limits,
@@ -210,7 +214,7 @@ def _pin(opened: Opened, service: "Service", name: str, tools: ServedTools) -> N
     answerer = service.answerer
     pack = open_persona(name, service.batching, opened.fingerprint)
     schemas = tools.box(pack.persona.id).schemas if answerer.knows_tools else ()
-    request = request_of(pack.persona, schemas)
+    request = request_of(pack.persona, schemas, adapter_of(pack, opened.adapters))
     if pack.place is None or not answerer.cache.put(pack.place, keep="pinned"):
         answerer.warm(request)
     else:

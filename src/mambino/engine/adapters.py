@@ -31,8 +31,7 @@ def native_adapter(engine: _native.Engine, config: HybridConfig, adapter: Adapte
         scaled = tensor_from_float32(own, one.b * np.float32(one.scale))
         b = transforms[own].to_gguf(scaled).to_float32().reshape(one.b.shape)
         spec = config.layers[layer]
-        is_fused = isinstance(spec, MambaSpec) and projection == "in_proj"
-        parts = spec.in_proj_rows if isinstance(spec, MambaSpec) and is_fused else (b.shape[0],)
+        parts = spec.in_proj_rows if isinstance(spec, MambaSpec) and projection == "in_proj" else (len(b),)
         engine.add_low_rank(made, layer, projection, np.ascontiguousarray(one.a), _blocks(b, parts))
     return made
 
@@ -51,7 +50,7 @@ def _place(own: str) -> tuple[int, str]:
 def _blocks(b: Float32Array, parts: tuple[int, ...]) -> list[Block]:
     """b cut into one block a part if it is zero outside of them, else whole."""
     rank, rest = divmod(b.shape[1], len(parts))
-    starts = [0, *accumulate(parts[:-1])]
+    starts = [end - count for end, count in zip(accumulate(parts), parts, strict=True)]
     blocks: list[Block] = [
         (start, index * rank, np.ascontiguousarray(b[start : start + count, index * rank : (index + 1) * rank]))
         for index, (start, count) in enumerate(zip(starts, parts, strict=True))

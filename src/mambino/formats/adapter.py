@@ -79,7 +79,7 @@ def _digest(factors: Mapping[str, Factors]) -> str:
     for own, one in sorted(factors.items()):
         digest.update(f"{own} {one.a.shape} {one.b.shape} {one.scale!r}\0".encode())
         for part in (one.a, one.b):
-            digest.update(np.ascontiguousarray(part))
+            digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()
 
 

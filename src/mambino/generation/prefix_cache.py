@@ -1,7 +1,8 @@
 """Snapshots of states by the text that they stand for, shared by conversations, under a cap of bytes.
 
 A recurrent state cannot be cut back, so a conversation goes on from the longest remembered beginning of its text.
-Text is opaque here; with it come the exact ids that were absorbed, so nothing is encoded twice. A conversation keeps as
+Text is opaque here; with it come the exact ids that were absorbed, so nothing is encoded twice. What was absorbed with
+another adapter is another text, whatever it says. A conversation keeps as
 many places after fifty turns as after five: see SnapshotTree.put. Start at SnapshotTree.
 """
 
@@ -33,7 +34,16 @@ class Place:
 
     @property
     def key(self) -> Key:
-        return len(self.text), digest_of(self.text)
+        return len(self.text), digest_of(self.text, self.adapter)
+
+    @property
+    def adapter(self) -> str:
+        """Digest of the adapter that its tokens were absorbed with, "" for none."""
+        return self.snapshot.adapter
+
+    def begins(self, text: str, adapter: str) -> bool:
+        """Whether text, absorbed with adapter, goes on from here or ends here."""
+        return self.adapter == adapter and text.startswith(self.text)
 
 
 EMPTY_DIGEST = blake2b(digest_size=16)
@@ -46,14 +56,18 @@ def extended(digest: blake2b, text: str) -> blake2b:
     return longer
 
 
-def digest_of(text: str) -> bytes:
+def digest_of(text: str, adapter: str = "") -> bytes:
     """What a place is found by, in memory and on disk."""
-    return extended(EMPTY_DIGEST, text).digest()
+    return extended(_start(adapter), text).digest()
 
 
-def beginnings(text: str, lengths: Iterable[int]) -> list[Key]:
+def _start(adapter: str) -> blake2b:
+    return extended(EMPTY_DIGEST, f"{adapter}\0") if adapter else EMPTY_DIGEST
+
+
+def beginnings(text: str, lengths: Iterable[int], adapter: str = "") -> list[Key]:
     """The keys of the beginnings of text of these lengths, shortest first, in one pass over text."""
-    running = EMPTY_DIGEST
+    running = _start(adapter)
     keys: list[Key] = []
     end = 0
     for length in sorted({length for length in lengths if length <= len(text)}):
@@ -68,7 +82,8 @@ class SnapshotTree:
 
     A line is a text with all places that it begins with. Passing places are dropped when their line has left them
     behind (put); lasting ones, which many conversations begin with, count as used whenever such a line is; pinned ones
-    are never dropped. Memory that several snapshots share (Snapshot.pieces) is counted once.
+    are never dropped. Memory that several snapshots share (Snapshot.pieces) is counted once. adapter, wherever it is
+    asked for, is the digest of the one that text is to be absorbed with; lines of different adapters never meet.
     """
 
     def __init__(self, max_nbytes: int) -> None:
@@ -112,38 +127,40 @@ class SnapshotTree:
             self._use(place)
             return True
 
-    def touch(self, text: str) -> bool:
+    def touch(self, text: str, adapter: str = "") -> bool:
         """Whether text itself is remembered; it then counts as used. Mutates self."""
         with self._lock:
-            place = self._places.get((len(text), digest_of(text)))
+            place = self._places.get((len(text), digest_of(text, adapter)))
             if place is not None:
                 self._use(place)
             return place is not None
 
-    def best(self, text: str, may_begin: Callable[[Place], bool] = lambda place: True) -> Place | None:
+    def best(
+        self, text: str, may_begin: Callable[[Place], bool] = lambda place: True, adapter: str = ""
+    ) -> Place | None:
         """The longest place that is a proper beginning of text; it then counts as used. Mutates self.
 
         may_begin can refuse a place, for one that is shorter.
         """
         with self._lock:
             lengths = {length for length, _ in self._places if length < len(text)}
-            for key in reversed(beginnings(text, lengths)):
+            for key in reversed(beginnings(text, lengths, adapter)):
                 place = self._places.get(key)
                 if place is not None and may_begin(place):
                     self._use(place)
                     return place
             return None
 
-    def nearest(self, text: str) -> str:
+    def nearest(self, text: str, adapter: str = "") -> str:
         """The remembered text that agrees with text for longest; "" without any."""
         with self._lock:
-            texts = [place.text for place in reversed(self._places.values())]
+            texts = [place.text for place in reversed(self._places.values()) if place.adapter == adapter]
         return max(texts, key=lambda known: common_length(known, text), default="")
 
-    def forget(self, text: str, beyond: int) -> None:
+    def forget(self, text: str, beyond: int, adapter: str = "") -> None:
         """Drop the passing places of the line of text that are longer than beyond. Mutates self."""
         with self._lock:
-            for place in self._line(text):
+            for place in self._line(text, adapter):
                 if len(place.text) > beyond and self._is_passing(place):
                     self._drop(place.key)
 
@@ -158,13 +175,13 @@ class SnapshotTree:
         """Make place the most recently used, but for the lasting ones that it begins with."""
         self._places.move_to_end(place.key)
         for key in self._lasting:
-            if place.text.startswith(self._places[key].text):
+            if self._places[key].begins(place.text, place.adapter):
                 self._places.move_to_end(key)
 
-    def _line(self, text: str) -> list[Place]:
+    def _line(self, text: str, adapter: str) -> list[Place]:
         """The places that text begins with, the shortest first."""
         return sorted(
-            (place for place in self._places.values() if text.startswith(place.text)), key=lambda place: len(place.text)
+            (place for place in self._places.values() if place.begins(text, adapter)), key=lambda place: len(place.text)
         )
 
     def _is_passing(self, place: Place) -> bool:
@@ -172,13 +189,14 @@ class SnapshotTree:
 
     def _thin(self, newest: Place) -> None:
         """Drop what the line of newest leaves behind."""
-        line = self._line(newest.text)
-        others = [place for place in self._places.values() if not newest.text.startswith(place.text)]
+        line = self._line(newest.text, newest.adapter)
+        others = [place for place in self._places.values() if not place.begins(newest.text, newest.adapter)]
         older = max(0, len(line) + 1 - RECENT_PLACES)
         start = 0  # tokens of the last place that stays
         for place, following in pairwise(line[: older + 1]):
             is_fork = any(
-                other.text.startswith(place.text) and not other.text.startswith(following.text) for other in others
+                place.begins(other.text, other.adapter) and not following.begins(other.text, other.adapter)
+                for other in others
             )
             is_needed = is_fork or len(following.ids) - start > REPLAY_TOKENS
             if is_needed or not self._is_passing(place):

@@ -1,7 +1,8 @@
 """The same places on disk: content-addressed, checksummed, written whole or not at all, under a cap of bytes.
 
-A file belongs to one fingerprint (model, quantisation, key/value type, adapter); any other is refused. What is damaged
-is deleted and computed again. Start at StateStore; read_place and write_place are the form of one file.
+A file belongs to one fingerprint (model, quantisation, key/value type) and to the adapter that its state was made with,
+which is part of its name; any other is refused. What is damaged is deleted and computed again. Start at StateStore;
+read_place and write_place are the form of one file.
 """
 
 import json
@@ -37,11 +38,14 @@ class StateStore:
         self.fingerprint = fingerprint
         self.max_nbytes = max_nbytes
 
-    def best(self, text: str, *, longer_than: int = 0) -> Place | None:
-        """The longest place on disk that is a proper beginning of text; damaged files on the way are deleted."""
+    def best(self, text: str, *, longer_than: int = 0, adapter: str = "") -> Place | None:
+        """The longest place on disk that is a proper beginning of text; damaged files on the way are deleted.
+
+        adapter: digest of the one that text is to be absorbed with.
+        """
         known = self._known()
         lengths = {length for length, _ in known if longer_than < length < len(text)}
-        for key in reversed(beginnings(text, lengths)):
+        for key in reversed(beginnings(text, lengths, adapter)):
             path = known.get(key)
             if path is None:
                 continue
@@ -52,7 +56,7 @@ class StateStore:
                 continue
             except OSError:  # another process made room
                 continue
-            if text.startswith(place.text):
+            if place.begins(text, adapter):
                 os.utime(path)
                 return place
         return None

@@ -112,6 +112,7 @@ class Page:
             "greeting": persona.greeting,
             "sampling": dict(persona.sampling),
             "thinking": persona.thinking,
+            "adapter": persona.adapter_name if persona.adapter_name in service.served.named else None,
             "tools": self._schemas(service, persona.id),
             "asking": sorted(self.tools(persona.id).asking),
             "memory": None if memory is None else _memory(memory),

@@ -24,11 +24,13 @@ from mambino.chat.summary import summary_request
 from mambino.errors import ContextFull, MambinoError
 from mambino.generation.generate import TokenEvent
 from mambino.generation.params import SamplingParams
+from mambino.lm import Adapter
 from mambino.server.body import CLIENT_GONE
 from mambino.server.metrics import Metrics
 from mambino.server.reply import until_gone
 from mambino.server.responses.store import ResponseStore
 from mambino.server.running import Ended, Item, Piece, Running, Start
+from mambino.server.served import ServedModel
 from mambino.server.slots import Slots
 from mambino.server.worker import BatchingLM
 
@@ -62,12 +64,12 @@ class Answered:
 class Service:
     """One served model. Belongs to one event loop; close() ends its threads.
 
-    name      what clients call the model
+    served    what clients call the model, and its adapters
     answerer  answers with batching, the model that its answers share
     defaults  the sampling where a request says nothing
     """
 
-    name: str
+    served: ServedModel
     answerer: Answerer
     batching: BatchingLM
     limits: Limits
@@ -89,6 +91,11 @@ class Service:
         self.windows = Windows(self.limits.when_full, self.context)
 
     @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.served.name
+
+    @property
     def context(self) -> int:
         """Tokens of prompt and answer together."""
         return self.answerer.context
@@ -101,10 +108,16 @@ class Service:
         return self._open([(_answering(self.answerer, request), request) for request in requests], name)
 
     def open_completions(
-        self, prompts: Sequence[Sequence[int]], params: Sequence[SamplingParams], output: OutputFormat | None
+        self,
+        prompts: Sequence[Sequence[int]],
+        params: Sequence[SamplingParams],
+        output: OutputFormat | None,
+        adapter: Adapter | None,
     ) -> list[Running]:
         """A continuation of each prompt for each of params. Raises as open does."""
-        return self._open([(_completing(self.answerer, ids, one, output), None) for ids in prompts for one in params])
+        return self._open(
+            [(_completing(self.answerer, ids, one, output, adapter), None) for ids in prompts for one in params]
+        )
 
     async def count(self, request: AnswerRequest) -> int:
         """Tokens of the prompt. Raises TemplateError."""
@@ -223,8 +236,14 @@ def _answering(answerer: Answerer, request: AnswerRequest) -> Start:
     return lambda report: answerer.answer(request, on_prompt_progress=report)
 
 
-def _completing(answerer: Answerer, ids: Sequence[int], params: SamplingParams, output: OutputFormat | None) -> Start:
-    return lambda report: answerer.complete(ids, params, output=output, on_prompt_progress=report)
+def _completing(
+    answerer: Answerer,
+    ids: Sequence[int],
+    params: SamplingParams,
+    output: OutputFormat | None,
+    adapter: Adapter | None,
+) -> Start:
+    return lambda report: answerer.complete(ids, params, output=output, adapter=adapter, on_prompt_progress=report)
 
 
 async def begun(running: Sequence[Running]) -> None:

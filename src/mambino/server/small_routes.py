@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from mambino.server.body import read_body
 from mambino.server.reply import JsonReply
 from mambino.server.schema import Body, Checker, fields, flag, listed, text
+from mambino.server.served import Choice
 from mambino.server.service import Service
 
 TOKENIZE = Checker(fields({"content": text(), "add_special": flag(), "parse_special": flag()}, ["content"]))
@@ -18,21 +19,24 @@ DETOKENIZE = Checker(fields({"tokens": listed({"type": "integer", "minimum": 0, 
 
 
 async def models(service: Service, request: Request) -> Response:
-    """GET /v1/models: the one model."""
-    return JsonReply({"object": "list", "data": [_model(service)]})
+    """GET /v1/models: the model, then the model with each of its adapters."""
+    data = [_model(service, choice) for choice in service.served.choices]
+    return JsonReply({"object": "list", "data": data})
 
 
 async def model(service: Service, request: Request) -> Response:
     """GET /v1/models/NAME. Raises HTTPException 404."""
-    if request.path_params["name"] != service.name:
-        raise HTTPException(404, f"there is one model here, {service.name!r}")
-    return JsonReply(_model(service))
+    choices = {choice.id: choice for choice in service.served.choices}
+    choice = choices.get(request.path_params["name"])
+    if choice is None:
+        raise HTTPException(404, f"there is no such model here; there are: {', '.join(choices)}")
+    return JsonReply(_model(service, choice))
 
 
-def _model(service: Service) -> Body:
+def _model(service: Service, choice: Choice) -> Body:
     config = service.batching.config
     return {
-        "id": service.name,
+        "id": choice.id,
         "object": "model",
         "created": service.started,
         "owned_by": "mambino",

@@ -33,6 +33,7 @@ from mambino.server.schema import (
     tagged,
     text,
 )
+from mambino.server.served import CHOICE
 
 _TYPE = {"type": text(), "cache_control": ignored()}
 _TEXT = fields({**_TYPE, "text": text(), "citations": ignored()}, ["text"])
@@ -86,6 +87,7 @@ _TOOL = fields(
 _FORMAT = fields({"type": choice("json_schema"), "schema": OBJECT}, ["type", "schema"])
 _COUNTED: dict[str, Schema] = {
     "model": text(),
+    "adapter": CHOICE["adapter"],
     "messages": listed(_MESSAGE, minItems=1),
     "system": optional(either(text(), listed(_TEXT))),
     "tools": optional(listed(_TOOL, maxItems=MAX_TOOLS)),

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,8 +21,9 @@ async def messages(service: Service, request: Request) -> Response:
     """Raises what read_body, parse and Service.open raise, before anything is sent."""
     body = await read_body(request, MESSAGES, service.limits.max_body_bytes)
     asked = parse(body, service.defaults, service.batching.config.vocab_size)
-    running = service.open([await service.fitted(asked.request)])
-    head: Body = {"id": f"msg_{uuid.uuid4().hex}", "model": service.name}
+    chosen = service.served.chosen(body)
+    running = service.open([await service.fitted(replace(asked.request, adapter=chosen.adapter))])
+    head: Body = {"id": f"msg_{uuid.uuid4().hex}", "model": chosen.id}
     headers = ignored_header(MESSAGES.ignored(body))
     if asked.streams:
         await begun(running)
@@ -34,7 +36,8 @@ async def count_tokens(service: Service, request: Request) -> Response:
     """POST /v1/messages/count_tokens."""
     body = await read_body(request, COUNT, service.limits.max_body_bytes)
     asked = parse(body, service.defaults, service.batching.config.vocab_size)
-    return JsonReply({"input_tokens": await service.count(asked.request)})
+    request_ = replace(asked.request, adapter=service.served.chosen(body).adapter)
+    return JsonReply({"input_tokens": await service.count(request_)})
 
 
 async def _events(head: Body, running: Running) -> AsyncGenerator[bytes, None]:

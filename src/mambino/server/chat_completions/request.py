@@ -40,6 +40,7 @@ from mambino.server.schema import (
     tagged,
     text,
 )
+from mambino.server.served import CHOICE
 
 _TEXT_PARTS = listed(fields({"type": choice("text"), "text": text()}, ["type", "text"]))
 _CONTENT = either(text(), _TEXT_PARTS)
@@ -90,7 +91,7 @@ _TOOL_CHOICE = either(
 CHAT_COMPLETION = Checker(
     fields(
         {
-            "model": optional(text()),
+            **CHOICE,
             "messages": listed(_MESSAGE, minItems=1),
             **SAMPLING,
             **THINKING,

@@ -25,10 +25,12 @@ async def chat_completions(service: Service, request: Request) -> Response:
     """Raises what read_body, parse and Service.open raise, before anything is sent."""
     body = await read_body(request, CHAT_COMPLETION, service.limits.max_body_bytes)
     asked = parse(body, service.defaults, service.batching.config.vocab_size)
-    shown = (await service.fitted(asked.requests[0])).messages
+    chosen = service.served.chosen(body)
+    requests = [replace(one, adapter=chosen.adapter) for one in asked.requests]
+    shown = (await service.fitted(requests[0])).messages
     completion_id = f"chatcmpl-{uuid.uuid4().hex}"
-    running = service.open([replace(one, messages=shown) for one in asked.requests], completion_id)
-    head: Body = {"id": completion_id, "created": int(time.time()), "model": service.name}
+    running = service.open([replace(one, messages=shown) for one in requests], completion_id)
+    head: Body = {"id": completion_id, "created": int(time.time()), "model": chosen.id}
     headers = ignored_header(CHAT_COMPLETION.ignored(body))
     if asked.streams:
         await begun(running)

@@ -9,6 +9,7 @@ from mambino.errors import InputError
 from mambino.generation.params import SamplingParams
 from mambino.server.asked import GUIDED, HARMLESS, MAX_CHOICES, SAMPLING, guided_of, sampling_of, several
 from mambino.server.schema import Body, Checker, choice, either, fields, flag, ignored, integer, listed, optional, text
+from mambino.server.served import CHOICE
 from mambino.tokenizer.tokenizer import Tokenizer
 
 MAX_PROMPTS = 16
@@ -18,7 +19,7 @@ _IDS = listed({"type": "integer", "minimum": 0}, minItems=1)
 COMPLETION = Checker(
     fields(
         {
-            "model": optional(text()),
+            **CHOICE,
             "prompt": either(
                 text(minLength=1),
                 _IDS,

@@ -28,14 +28,15 @@ async def completions(service: Service, request: Request) -> Response:
     body = await read_body(request, COMPLETION, service.limits.max_body_bytes)
     tokenizer = service.answerer.tokenizer
     asked = await asyncio.to_thread(parse, body, service.defaults, tokenizer, service.batching.config.vocab_size)
+    chosen = service.served.chosen(body)
     for ids in asked.prompts:
         service.check_room(len(ids))
-    running = service.open_completions(asked.prompts, asked.params, asked.output)
+    running = service.open_completions(asked.prompts, asked.params, asked.output, chosen.adapter)
     head: Body = {
         "id": f"cmpl-{uuid.uuid4().hex}",
         "object": "text_completion",
         "created": int(time.time()),
-        "model": service.name,
+        "model": chosen.id,
     }
     headers = ignored_header(COMPLETION.ignored(body))
     if asked.streams:

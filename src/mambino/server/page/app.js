@@ -153,7 +153,8 @@ const askingTools = () => new Set(persona()?.asking ?? status.asking);
 function requestBody() {
   conversation.remembered ??= persona()?.memory?.text || null;
   const sampling = { ...persona()?.sampling, ...samplingFields() };
-  const body = { ...sampling, messages: conversation.messages(conversation.system ?? persona()?.system) };
+  const adapter = persona()?.adapter ?? undefined;
+  const body = { ...sampling, adapter, messages: conversation.messages(conversation.system ?? persona()?.system) };
   const typed = typedTools();
   if (typed === null) return null;
   const tools = [...ownTools(), ...typed];

@@ -36,6 +36,7 @@ from mambino.server.schema import (
     tagged,
     text,
 )
+from mambino.server.served import CHOICE
 
 _PART = fields(
     {
@@ -93,7 +94,7 @@ _FORMAT = tagged(
 RESPONSE = Checker(
     fields(
         {
-            "model": optional(text()),
+            **CHOICE,
             "input": either(text(), listed(_ITEM)),
             "instructions": optional(text()),
             "previous_response_id": optional(text()),

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from itertools import count
 
 from starlette.exceptions import HTTPException
@@ -26,8 +27,9 @@ async def responses(service: Service, request: Request) -> Response:
     previous = body.get("previous_response_id")
     earlier = () if previous is None else _stored(service, str(previous)).messages
     asked = parse(body, earlier, service.defaults, service.batching.config.vocab_size)
-    running = service.open([await service.fitted(asked.request)])
-    head: Body = {"id": f"resp_{uuid.uuid4().hex}", "created_at": int(time.time()), "model": service.name}
+    chosen = service.served.chosen(body)
+    running = service.open([await service.fitted(replace(asked.request, adapter=chosen.adapter))])
+    head: Body = {"id": f"resp_{uuid.uuid4().hex}", "created_at": int(time.time()), "model": chosen.id}
     empty = shell(head, body)
     headers = ignored_header(RESPONSE.ignored(body))
     if asked.streams:

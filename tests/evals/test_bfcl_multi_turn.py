@@ -102,6 +102,7 @@ def test_results_go_back_until_no_call_is_made_and_missing_functions_come_in_the
     assert [(one.role, one.tool_call_id) for one in told] == [("tool", "c0"), ("tool", "c1")]
     assert told[0].content == '{"added": "a"}'
     assert told[1].content.startswith("Error during execution: ")
+    assert responder.requests[3].messages[-1].content == '{"dropped": "a"}'  # of what the turn before added
     assert [len(request.tools) for request in responder.requests] == [1, 1, 2, 2, 2]
     assert answer["usage"] == {"prompt_tokens": 5, "completion_tokens": 5}
 

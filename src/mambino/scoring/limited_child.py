@@ -121,6 +121,7 @@ VERIFIERS: Mapping[str, Callable[..., object]] = {
     "known_instructions": lambda: list(known_instructions()),
     "instruction": lambda **arguments: judge_instruction(**arguments).to_json(),
     "structured": _structured,
+    "opened": lambda services: list(open_apis(**services)),
     "performed": _performed,
     "turns": _turns,
     "file": _file,

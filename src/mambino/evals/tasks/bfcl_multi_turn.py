@@ -18,7 +18,7 @@ from mambino.evals.data import Row, Source, SuiteOptions, read_rows
 from mambino.evals.task import UNFINISHED, AnswerJson, Player, Reply, Sample, Share, Task, Verdict, first
 from mambino.evals.tasks import only_part
 from mambino.evals.tasks.bfcl import tool_schema
-from mambino.scoring.limited import Outcome, limited
+from mambino.scoring.limited import START_SECONDS, Outcome, limited
 from mambino.scoring.multi_turn import decoded_step, decoded_turns
 from mambino.scoring.simulated_apis import FILES, package_folder, package_version
 
@@ -96,7 +96,13 @@ def _sample(row: Row, category: str, expected: object, described: Mapping[str, S
 
 
 def _performed(services: Services, done: Sequence[str], calls: Sequence[str]) -> Outcome:
-    return limited("performed", {"services": services, "done": done, "calls": calls})
+    return _limited("performed", services, {"done": done, "calls": calls})
+
+
+def _limited(verifier: str, services: Services, arguments: Mapping[str, object]) -> Outcome:
+    """The time in which a new process imports the services is not the answer's."""
+    limited("opened", {"services": services}, seconds=START_SECONDS)
+    return limited(verifier, {"services": services, **arguments})
 
 
 def attempt(sample: Sample, player: Player, *, more_functions: str, perform: Perform = _performed) -> AnswerJson:
@@ -196,14 +202,9 @@ class _Conversation:
 
 def score(sample: Sample, answer: AnswerJson) -> Verdict:
     """Raises InputError for an answer that is no list of turns."""
-    outcome = limited(
-        "turns",
-        {
-            "services": sample.data["services"],
-            "turns": decoded_turns(answer["response"]),
-            "expected": sample.data["ground_truth"],
-        },
-    )
+    turns = decoded_turns(answer["response"])
+    services = cast(Services, sample.data["services"])
+    outcome = _limited("turns", services, {"turns": turns, "expected": sample.data["ground_truth"]})
     if outcome.result is None:
         return Verdict(unscored=(outcome.reason,))
     found = cast(Mapping[str, Any], outcome.result)

@@ -67,7 +67,7 @@ PRETRAIN = Stage(
 # The same parent, on more decisions a token: in texts of the stage before, finding the tool and its arguments is rare.
 PRACTICE = Stage(
     name="2-practised",
-    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=1900, decay_steps=300),
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=2450, decay_steps=350),
     optim=OptimSettings(learning_rate=2.5e-3, weight_decay=0.05),
     assistant_rows=24_000,
     row_shares=DRILLS,
@@ -86,7 +86,7 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="5-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=880, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=580, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
     assistant_rows=40_000,
     row_shares=ASSISTANT,

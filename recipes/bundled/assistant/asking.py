@@ -20,14 +20,20 @@ _SHARED_DEVICE = 0.5  # of these belong to one and the same
 _RENAMED = 0.4  # of tools have other names for themselves and their parameters than usual
 _SLOPPY = 0.12  # of requests begin with a small letter, or end without a stop
 _MADE_UP = 0.25  # of names
-POLITE: Mapping[Split, tuple[str, ...]] = {
+POLITE: Mapping[Split, tuple[str, ...]] = {  # in grammar.expand's notation
     "train": (
-        *("{0}." for _ in range(4)), "please {0}.", "please {0}.", "can you {0}?", "could you {0}?", "{0}, please.",
-        "{0}", "hey, {0}.", "I want you to {0}.", "can you please {0}?", "hi! Please {0}.", "now {0}.", "let us {0}.",
+        "{text}.", "{text}.", "{text}.", "{text}", "{text}!", "please {text}.", "{text}, please.", "can you {text}?",
+        "[now|then|hey,|hi,|hi!|well,|so,|yes,|right,|listen:|oh,|one more thing:|mambino,] {text}[.|, please.]",
+        "[can|could|will] you [|please |just |quickly |kindly ]{text}[|, please| right away| at once| today| again| soon]?",
+        "I [want|would like|would love|ask|am asking] you to {text}[|, please| right away| at once| today].",
+        "{text} [right away|at once|today|again|when you can|if you can|this evening|for us|for everyone|for once].",
+        "{text}[, thanks|, thank you|, will you|, my friend| and that is all].",
+        "[someone|we|you] [should|must] {text}.", "[it would be nice|it would help|I would be glad] if you could {text}.",
+        "[let us|go ahead and|be so kind and|help me to|do not forget to|remember to] {text}.",
     ),
     "held_out": (
-        "would you {0}?", "would you please {0}?", "okay, {0}.", "I need you to {0}.", "{0} now.", "{0} for me.",
-        "hello! Can you {0}?",
+        "would you {text}?", "would you please {text}?", "okay, {text}.", "I need you to {text}.", "{text} now.", "{text} for me.",
+        "hello! Can you {text}?",
     ),
 }  # fmt: skip
 _JOINS = (" Then ", " And ", " Also, ", " After that, ", " And then ")
@@ -160,7 +166,7 @@ def _request(rng: random.Random, split: Split, form: Form, words: Mapping[str, s
     template = rng.choice(form.train if split == "train" else form.held_out)
     text = expand(template.removeprefix("!"), words, rng)
     if template.startswith("!"):
-        text = rng.choice(POLITE[split]).format(text)
+        text = expand(rng.choice(POLITE[split]), {"text": text}, rng)
     return text
 
 

@@ -16,7 +16,9 @@ def device_kind(rng: random.Random, split: Split, device: str) -> ToolKind:
     if which == 0:
         form = Form(
             train=(f"!set the {setting} of the {device} to {{level}}", f"!turn the {device} {setting} to {{level}}",
-                   f"{device} {setting} {{level}}"),
+                   f"{device} {setting} {{level}}", f"I want the {setting} of the {device} at {{level}}.",
+                   f"!bring the {device} {setting} to {{level}}", f"The {setting} of the {device} must be {{level}}.",
+                   f"I need {{level}} as the {setting} of the {device}.", f"!let the {device} {setting} be {{level}}"),
             held_out=(f"!put the {setting} of the {device} at {{level}}",
                       f"The {device} {setting} should be {{level}}."),
             done=f"The {setting} of the {device} is {{level}}.",
@@ -28,7 +30,9 @@ def device_kind(rng: random.Random, split: Split, device: str) -> ToolKind:
     if which == 1:
         form = Form(
             train=(f"!bring the {device} to the {{room}}", f"!move the {device} to the {{room}}",
-                   f"I want the {device} in the {{room}}."),
+                   f"I want the {device} in the {{room}}.", f"!carry the {device} to the {{room}}",
+                   f"I need the {device} in the {{room}}.", f"The {device} belongs in the {{room}}.",
+                   f"!put the {device} in the {{room}}"),
             held_out=(f"!take the {device} to the {{room}}", f"The {device} should be in the {{room}}."),
             done=f"The {device} is in the {{room}}.", said=f"The {device} is in the {{room}} now.",
         )  # fmt: skip
@@ -39,7 +43,9 @@ def device_kind(rng: random.Random, split: Split, device: str) -> ToolKind:
         (("start", "on"), ("stop", "off"), ("clean", "clean"), ("check", "fine"), ("reset", "reset"))
     )
     form = Form(
-        train=(f"!{verb} the {device}", f"I want to {verb} the {device}."),
+        train=(f"!{verb} the {device}", f"I want to {verb} the {device}.", f"I need to {verb} the {device}.",
+               f"!try to {verb} the {device}", f"It would be good to {verb} the {device}.",
+               f"You should {verb} the {device}.", f"Time to {verb} the {device}."),
         held_out=(f"It is time to {verb} the {device}.", f"!go and {verb} the {device}"),
         done=f"The {device} is {done}.", said=f"The {device} is {done}.",
     )  # fmt: skip

@@ -8,7 +8,7 @@ import random
 
 from mambino.chat.messages import Message
 from recipes.bundled.assistant import fact_rows, home_rows
-from recipes.bundled.assistant.asking import joined, offer, wish
+from recipes.bundled.assistant.asking import Offered, joined, offer, wish
 from recipes.bundled.assistant.row import Abstain, Calls, Check, Row, Split
 from recipes.bundled.assistant.tool_rows import NO_TOOL, calling
 
@@ -19,7 +19,9 @@ _TWO = 0.12  # of the others want two things
 
 def tools(rng: random.Random, split: Split) -> Row:
     """Up to five tools, and requests that one of them serves, or none."""
-    unfit, *offered = offer(rng, split, rng.randint(3, 6))
+    offered = list[Offered]()
+    while not offered:
+        unfit, *offered = offer(rng, split, rng.randint(3, 6))
     messages = list[Message]()
     check: Check = Abstain()
     for _ in range(rng.choice(_TURNS)):

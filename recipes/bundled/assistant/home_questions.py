@@ -22,14 +22,14 @@ class Asked:
 
 
 QUESTIONS: Mapping[str, Mapping[Split, str]] = {
-    "light": {"train": "[Is the {room} light on|Is the light in the {room} on|Did I leave the {room} light on|Is the {room} light off]?", "held_out": "[Is the light still on in the {room}|How is the {room} light]?"},
-    "level": {"train": "[How bright is the {room} light|How bright is it in the {room}|What level is the {room} light]?", "held_out": "[What is the level of the light in the {room}|How bright is the light in the {room}]?"},
-    "temperature": {"train": "[How warm is it in the {room}|How warm is the {room}|What is the temperature in the {room}|How cold is the {room}]?", "held_out": "[What temperature does the {room} have|Tell me how warm the {room} is]?"},
-    "door": {"train": "[Is the {door} locked|Is the {door} open|Did I lock the {door}|Did I forget to lock the {door}]?", "held_out": "[Tell me if the {door} is locked|Is the {door} unlocked]?"},
-    "time": {"train": "[What time is it|How late is it|Tell me the time|What is the time]?", "held_out": "[Do you have the time|What does the clock say]?"},
-    "target": {"train": "[What is the thermostat set to|What is the heating set to|How many degrees is the thermostat set to]?", "held_out": "[Where is the thermostat set|What temperature is the thermostat set to]?"},
-    "timer": {"train": "[How long does the {label} timer still run|How many minutes are left for the {label} timer|When does the {label} timer ring|How much time is left for {label}]?", "held_out": "[What is left on the {label} timer|When is the {label} timer done]?"},
-    "lights": {"train": "[Which lights are on|Are there lights on|What lights are on|Did I leave a light on]?", "held_out": "[Are any lights still on|Tell me which lights are on]?"},
+    "light": {"train": "[Is the {room} light on|Is the light in the {room} on|Did I leave the {room} light on|Is the {room} light off|I want to know if the {room} light is on|Is there light in the {room}|Say if the {room} light is on]?", "held_out": "[Is the light still on in the {room}|How is the {room} light]?"},
+    "level": {"train": "[How bright is the {room} light|How bright is it in the {room}|What level is the {room} light|How much light is there in the {room}|At what level is the {room} light]?", "held_out": "[What is the level of the light in the {room}|How bright is the light in the {room}]?"},
+    "temperature": {"train": "[How warm is it in the {room}|How warm is the {room}|What is the temperature in the {room}|How cold is the {room}|Say how warm it is in the {room}|Which temperature is it in the {room}|How many degrees does the {room} have]?", "held_out": "[What temperature does the {room} have|Tell me how warm the {room} is]?"},
+    "door": {"train": "[Is the {door} locked|Is the {door} open|Did I lock the {door}|Did I forget to lock the {door}|Is the {door} closed|I want to know if the {door} is locked|Say if the {door} is locked]?", "held_out": "[Tell me if the {door} is locked|Is the {door} unlocked]?"},
+    "time": {"train": "[What time is it|How late is it|Tell me the time|What is the time|Say what time it is|Which time is it|I want to know the time]?", "held_out": "[Do you have the time|What does the clock say]?"},
+    "target": {"train": "[What is the thermostat set to|What is the heating set to|How many degrees is the thermostat set to|What is the target of the heating|Which temperature should the heating reach|To what is the thermostat set]?", "held_out": "[Where is the thermostat set|What temperature is the thermostat set to]?"},
+    "timer": {"train": "[How long does the {label} timer still run|How many minutes are left for the {label} timer|When does the {label} timer ring|How much time is left for {label}|When does the timer for {label} ring|Say how long the {label} timer still has|How much is left of the {label} timer]?", "held_out": "[What is left on the {label} timer|When is the {label} timer done]?"},
+    "lights": {"train": "[Which lights are on|Are there lights on|What lights are on|Did I leave a light on|Say which lights are on|Is any light on|In which rooms is the light on]?", "held_out": "[Are any lights still on|Tell me which lights are on]?"},
 }  # fmt: skip
 
 

@@ -14,6 +14,9 @@ from recipes.bundled.words import COLOURS
 from recipes.bundled.words import TRAITS as CHARACTERS
 
 
+_INDIRECT = "Say @|I want to know @|Do you know @|Let me know @|Can you say @"  # @: the topic
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
     """Sentences in grammar.expand's notation. key is the slot that an answer must name; topic goes on "does not say"."""
@@ -27,7 +30,9 @@ class Relation:
     subject: str = ""  # the slot of what it is about
 
     def question(self, split: Split) -> str:
-        return self.train if split == "train" else self.held_out
+        if split == "held_out" or not self.subject:
+            return self.held_out if split == "held_out" else self.train
+        return f"[{self.train[1:-2]}|{_INDIRECT.replace('@', self.topic)}]?"
 
 
 RELATIONS = (

@@ -23,10 +23,10 @@ _MADE_UP = 0.25  # of names
 POLITE: Mapping[Split, tuple[str, ...]] = {  # in grammar.expand's notation
     "train": (
         "{text}.", "{text}.", "{text}.", "{text}", "{text}!", "please {text}.", "{text}, please.", "can you {text}?",
-        "[now|then|hey,|hi,|hi!|well,|so,|yes,|right,|listen:|oh,|one more thing:|mambino,] {text}[.|, please.]",
-        "[can|could|will] you [|please |just |quickly |kindly ]{text}[|, please| right away| at once| today| again| soon]?",
+        "[now|then|hey,|hi,|hi!|well,|so,|yes,|right,|listen:|oh,|one more thing:] {text}[.|, please.]",
+        "[can|could|will] you [|please |just |quickly |kindly ]{text}[|, please| right away| at once| today]?",
         "I [want|would like|would love|ask|am asking] you to {text}[|, please| right away| at once| today].",
-        "{text} [right away|at once|today|again|when you can|if you can|this evening|for us|for everyone|for once].",
+        "{text} [right away|at once|today|again|when you can|if you can|for us|for everyone|for once].",
         "{text}[, thanks|, thank you|, will you|, my friend| and that is all].",
         "[someone|we|you] [should|must] {text}.", "[it would be nice|it would help|I would be glad] if you could {text}.",
         "[let us|go ahead and|be so kind and|help me to|do not forget to|remember to] {text}.",

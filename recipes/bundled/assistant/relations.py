@@ -13,7 +13,6 @@ from recipes.bundled.grammar import capital
 from recipes.bundled.words import COLOURS
 from recipes.bundled.words import TRAITS as CHARACTERS
 
-
 _INDIRECT = "Say @|I want to know @|Do you know @|Let me know @|Can you say @"  # @: the topic
 
 

@@ -28,12 +28,13 @@ POLITE: Mapping[Split, tuple[str, ...]] = {  # in grammar.expand's notation
         "I [want|would like|would love|ask|am asking] you to {text}[|, please| right away| at once| today].",
         "{text} [right away|at once|today|again|when you can|if you can|for us|for everyone|for once].",
         "{text}[, thanks|, thank you|, will you|, my friend| and that is all].",
-        "[someone|we|you] [should|must] {text}.", "[it would be nice|it would help|I would be glad] if you could {text}.",
+        "[someone|we|you] [should|must] {text}.",
+        "[it would be nice|it would help|I would be glad] if you could {text}.",
         "[let us|go ahead and|be so kind and|help me to|do not forget to|remember to] {text}.",
     ),
     "held_out": (
-        "would you {text}?", "would you please {text}?", "okay, {text}.", "I need you to {text}.", "{text} now.", "{text} for me.",
-        "hello! Can you {text}?",
+        "would you {text}?", "would you please {text}?", "okay, {text}.", "I need you to {text}.", "{text} now.",
+        "{text} for me.", "hello! Can you {text}?",
     ),
 }  # fmt: skip
 _JOINS = (" Then ", " And ", " Also, ", " After that, ", " And then ")

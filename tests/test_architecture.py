@@ -6,6 +6,7 @@ Reads source only. Imports inside functions count too: a lazy import is still a 
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ MAY_USE_NATIVE = {"engine", "quant"}
 NATIVE_LAYERS = ["base", "quant", "kernels", "nn", "bindings", "tests"]
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def imported_names(tree: ast.AST, parts: list[str]) -> Iterator[tuple[str, int]]:
     """(absolute dotted name, line) of every import; parts: dotted path of the importing file."""
     for node in ast.walk(tree):
@@ -48,7 +54,7 @@ def imported_names(tree: ast.AST, parts: list[str]) -> Iterator[tuple[str, int]]
 def wrong_imports(layer: str, source: str, parts: list[str]) -> list[str]:
     """One sentence for each import in source that a file of this layer may not make."""
     wrong = []
-    for name, line in imported_names(ast.parse(source), parts):
+    for name, line in imported_names(parsed(source), parts):
         bits = name.split(".")
         if bits[0] == "torch" and layer not in MAY_USE_TORCH:
             wrong.append(f"{line}: '{layer}' may not import torch")
@@ -120,7 +126,7 @@ def test_functions_stay_small() -> None:
     large = [
         f"{path}:{node.lineno} {node.name}"
         for path in package_files()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 80
     ]
     assert not large, "\n".join(large)

@@ -1,15 +1,19 @@
 """model/ against transformers' NemotronHForCausalLM and LlamaForCausalLM, same weights, float32."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from transformers import LlamaConfig, LlamaForCausalLM, NemotronHConfig, NemotronHForCausalLM
 
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.formats.names import rows
 from mambino.model.torch_lm import TorchLM
 from tiny_models import tiny_llama_config, tiny_weights
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, NemotronHForCausalLM
 
 pytestmark = pytest.mark.torch
 
@@ -38,8 +42,10 @@ def hybrid_config(pattern: str) -> HybridConfig:
     )
 
 
-def nemotron_h(config: HybridConfig) -> NemotronHForCausalLM:
+def nemotron_h(config: HybridConfig) -> "NemotronHForCausalLM":
     """transformers' model with tiny_weights, its dt clamp taken out."""
+    from transformers import NemotronHConfig, NemotronHForCausalLM
+
     reference = NemotronHForCausalLM(
         NemotronHConfig(
             vocab_size=67, hidden_size=21, hybrid_override_pattern=config.pattern, num_attention_heads=6,
@@ -54,8 +60,10 @@ def nemotron_h(config: HybridConfig) -> NemotronHForCausalLM:
     return load(reference, config)
 
 
-def llama(config: HybridConfig) -> LlamaForCausalLM:
+def llama(config: HybridConfig) -> "LlamaForCausalLM":
     """transformers' model with tiny_weights of an even llama config."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
     attention, mlp = config.layers[:2]
     assert isinstance(attention, AttentionSpec)
     assert isinstance(mlp, MlpSpec)

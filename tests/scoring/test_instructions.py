@@ -1,17 +1,19 @@
 """IFEval and IFBench verdicts: agreement with hand-made cases, loose variants, and what counts as no verdict."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip(
-    "if_verifiable", reason="if-verifiable is not installed (extra evals): instruction verdicts untested"
-)
-
 from mambino.errors import Unsupported
 from mambino.scoring import instructions
 from mambino.scoring.instructions import check_instructions, judge_instruction, known_instructions, loose_variants
+
+pytestmark = pytest.mark.skipif(
+    find_spec("if_verifiable") is None,
+    reason="if-verifiable is not installed (extra evals): instruction verdicts untested",
+)
 
 PROMPT = "Say something."
 

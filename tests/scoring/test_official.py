@@ -1,17 +1,19 @@
 """Our loop over the instruction checkers against the one of the package that carries them, on generated answers."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import islice
 
 import pytest
 
-pytest.importorskip("if_verifiable", reason="if-verifiable is not installed (extra evals): no official verdicts")
-
-from if_verifiable.common import evaluate_instructions
-
 from mambino.scoring import instructions
 from mambino.scoring.instructions import judge_instruction, known_instructions
 from scoring.answer_corpus import ANSWERS, ARGUMENTS, PROMPT, Arguments, following, mutated
+
+pytestmark = pytest.mark.skipif(
+    find_spec("if_verifiable") is None,
+    reason="if-verifiable is not installed (extra evals): no official verdicts",
+)
 
 EVERY = 7  # of all pairs, in the default tier; no divisor of how many answers a case has
 Pair = tuple[str, Arguments, str]  # instruction, its arguments, an answer
@@ -20,6 +22,8 @@ NEEDS_DATA = "words:start_verb"  # nltk's tagger; no package brings it
 
 def _official(instruction: str, given: Arguments, answer: str) -> tuple[bool, bool] | None:
     """The package's verdicts; None where it raises. An empty answer, of which it says nothing, follows nothing."""
+    from if_verifiable.common import evaluate_instructions
+
     try:
         results, _ = evaluate_instructions(answer, [instruction], [given], PROMPT, instructions._checkers())
     except Exception:

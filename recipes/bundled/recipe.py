@@ -76,7 +76,7 @@ PRACTICE = Stage(
 )
 ELASTIC = Stage(
     name="4-elastic",
-    schedule=Cosine(warmup_steps=20, decay_steps=380, floor=0.3),
+    schedule=Cosine(warmup_steps=20, decay_steps=230, floor=0.3),
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
     assistant_rows=30_000,
     row_shares=ASSISTANT,
@@ -86,7 +86,7 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="5-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=580, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=380, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
     assistant_rows=40_000,
     row_shares=ASSISTANT,

@@ -11,7 +11,7 @@ import pytest
 
 from mambino.errors import InputError
 from mambino.scoring import limited as module
-from mambino.scoring.limited import Outcome, limited
+from mambino.scoring.limited import Call, Outcome, limited
 
 
 def verifier(folder: Path, body: str) -> str:
@@ -35,6 +35,17 @@ def test_a_scored_and_none_pass_as_they_are(tmp_path: Path) -> None:
     path = verifier(tmp_path, body)
     assert ask(path).result == {"value": 0.5, "evidence": "half"}
     assert ask(path, "").result == {"value": None, "evidence": "verify returned None"}
+
+
+def test_loading_is_not_the_verdict_s_time_and_done_once_a_process(tmp_path: Path) -> None:
+    path, log = verifier(tmp_path, "return True"), tmp_path / "log"
+    text = (tmp_path / "verifier.py").read_text()
+    (tmp_path / "verifier.py").write_text(f"import time; time.sleep(0.6); open({str(log)!r}, 'a').write('x')\n{text}")
+    request = {"path": path, "row": {}, "answer": ""}
+    loading = Call(verifier="load", arguments={"path": path})
+    for _ in range(2):
+        assert limited("file", request, seconds=0.4, loading=loading).result == {"value": 1.0, "evidence": ""}
+    assert log.read_text() == "x"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mambino.errors import Unsupported
-from mambino.scoring.limited import SECONDS, START_SECONDS, limited
+from mambino.scoring.limited import SECONDS, Call, limited
 from mambino.scoring.tagger import bundled_tagger
 
 _PACKAGE = "if-verifiable"
@@ -152,14 +152,14 @@ def loose_variants(response: str) -> tuple[str, ...]:
     return (*plain, *(variant.replace("*", "") for variant in plain))
 
 
+_CHECKERS = Call(verifier="known_instructions", arguments={})  # imports them
+
+
 def _limited(
     response: str, prompt: str, instruction: str, given: Mapping[str, object], seconds: float
 ) -> InstructionVerdict:
     request = {"response": response, "prompt": prompt, "instruction": instruction, "given": given}
-    limited(
-        "known_instructions", {}, seconds=START_SECONDS
-    )  # a new process imports the checkers: not the answer's time
-    outcome = limited("instruction", request, seconds=seconds)
+    outcome = limited("instruction", request, seconds=seconds, loading=_CHECKERS)
     if isinstance(outcome.result, dict):
         return InstructionVerdict(**outcome.result)
     return _none(instruction, outcome.reason)

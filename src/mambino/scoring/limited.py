@@ -16,7 +16,7 @@ from threading import Lock, Timer
 from mambino.errors import InputError, Unsupported
 
 SECONDS = 10.0  # what one verdict may take
-START_SECONDS = 120.0  # until the child has imported what it needs, on a busy machine
+_START_SECONDS = 120.0  # until the child has imported what it needs, on a busy machine
 _MAIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from mambino.scoring.limited_child import main; main()"
 )
@@ -30,16 +30,30 @@ class Outcome:
     reason: str = ""
 
 
-def limited(verifier: str, arguments: Mapping[str, object], *, seconds: float = SECONDS) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One of limited_child.VERIFIERS with JSON arguments."""
+
+    verifier: str
+    arguments: Mapping[str, object]
+
+    def line(self, seconds: float) -> str:
+        """ASCII: one line."""
+        return json.dumps({"verifier": self.verifier, "arguments": self.arguments, "seconds": seconds})
+
+
+def limited(
+    verifier: str, arguments: Mapping[str, object], *, seconds: float = SECONDS, loading: Call | None = None
+) -> Outcome:
     """Run one of limited_child.VERIFIERS with JSON arguments, for at most seconds of wall time.
 
-    One call at a time: others wait. No verdict if the time is up, the verifier raises, or its process dies.
+    One call at a time: others wait. No verdict if the time is up, the verifier raises, or its process dies. loading is
+    called first, once a process: what it imports is not the verdict's time.
 
     Raises     InputError for arguments that the verifier refuses; Unsupported if it lacks a library
     """
-    request = json.dumps({"verifier": verifier, "arguments": arguments, "seconds": seconds})  # ASCII: one line
     with _lock:
-        reply, is_late = _ask(request, seconds)
+        reply, is_late = _ask(Call(verifier=verifier, arguments=arguments).line(seconds), seconds, loading)
     if reply is None:
         reason = f"time: no verdict within {seconds:g} s" if is_late else "the verifier's process died"
         return Outcome(reason=reason)
@@ -58,12 +72,20 @@ class _Child:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _MAIN, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        self.answer("", START_SECONDS)  # it says when it is ready
+        self._loaded = set[int]()  # hashes of calls
+        self.answer("", _START_SECONDS)  # it says when it is ready
 
     @property
     def is_alive(self) -> bool:
         """Not in a fork of this process, which must not write into its pipes."""
         return self._owner == os.getpid() and self._process.poll() is None
+
+    def load(self, call: Call) -> None:
+        """Once; what comes of it shows in the next answer. Mutates self."""
+        line = call.line(_START_SECONDS)
+        if hash(line) not in self._loaded:
+            self._loaded.add(hash(line))
+            self.answer(line, _START_SECONDS)
 
     def answer(self, request: str, seconds: float) -> tuple[Mapping[str, object] | None, bool]:
         """The reply, and whether the process was killed for being late."""
@@ -96,12 +118,14 @@ _lock = Lock()
 _child: _Child | None = None
 
 
-def _ask(request: str, seconds: float) -> tuple[Mapping[str, object] | None, bool]:
+def _ask(request: str, seconds: float, loading: Call | None) -> tuple[Mapping[str, object] | None, bool]:
     global _child
     if _child is None or not _child.is_alive:
         if _child is None:
             atexit.register(_close)
         _child = _Child()
+    if loading is not None and _child.is_alive:
+        _child.load(loading)
     return _child.answer(request, seconds) if _child.is_alive else (None, False)
 
 

@@ -18,7 +18,7 @@ from mambino.evals.data import Row, Source, SuiteOptions, read_rows
 from mambino.evals.task import UNFINISHED, AnswerJson, Player, Reply, Sample, Share, Task, Verdict, first
 from mambino.evals.tasks import only_part
 from mambino.evals.tasks.bfcl import tool_schema
-from mambino.scoring.limited import START_SECONDS, Outcome, limited
+from mambino.scoring.limited import Call, Outcome, limited
 from mambino.scoring.multi_turn import decoded_step, decoded_turns
 from mambino.scoring.simulated_apis import FILES, package_folder, package_version
 
@@ -100,9 +100,8 @@ def _performed(services: Services, done: Sequence[str], calls: Sequence[str]) ->
 
 
 def _limited(verifier: str, services: Services, arguments: Mapping[str, object]) -> Outcome:
-    """The time in which a new process imports the services is not the answer's."""
-    limited("opened", {"services": services}, seconds=START_SECONDS)
-    return limited(verifier, {"services": services, **arguments})
+    opening = Call(verifier="opened", arguments={"services": services})  # imports them
+    return limited(verifier, {"services": services, **arguments}, loading=opening)
 
 
 def attempt(sample: Sample, player: Player, *, more_functions: str, perform: Perform = _performed) -> AnswerJson:

@@ -89,9 +89,14 @@ def test_states_of_one_beginning_do_not_write_into_each_other(lm: NativeLM, cut:
     lm.extend(state, text(cut))
     fork = state.snapshot()
     expected = lm.extend(state, text(280, 400)).copy()
+    later = state.snapshot()
+    following = lm.extend(state, text(5, 680)).copy()
     others = [lm.new_state(900) for _ in range(2)]
     for i, other in enumerate(others):
         other.restore(fork)
         lm.extend(other, text(280, 100 + i))
     state.restore(fork)
-    np.testing.assert_array_equal(lm.extend(state, text(280, 400)), expected)
+    lm.extend(state, text(280, 50))
+    for place, tokens, logits in ((later, text(5, 680), following), (fork, text(280, 400), expected)):
+        state.restore(place)
+        np.testing.assert_array_equal(lm.extend(state, tokens), logits)

@@ -43,9 +43,9 @@ struct Activations {
 using MatmulKernel = void (*)(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y,
                               int64_t y_stride, uint8_t* scratch);
 
-constexpr int64_t kKeyBlock = 16;  // tokens a block of cached keys
-constexpr int64_t kPageTokens = 256;  // tokens of a page of keys and values
-constexpr int64_t kKvGroup = 32;   // values that share a scale in a q8 cache
+constexpr int64_t kKeyBlock = 16;     // tokens a block of cached keys
+constexpr int64_t kPageTokens = 256;  // tokens a page of cached keys and values
+constexpr int64_t kKvGroup = 32;      // values that share a scale in a q8 cache
 
 // How keys and values are stored. q8: int8 codes, and behind those of a head a float16 scale per kKvGroup of its values: a head
 // of a block of keys is codes [head_dim][kKeyBlock], scales [groups][kKeyBlock]; of a value codes [head_dim], scales [groups].

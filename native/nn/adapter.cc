@@ -9,8 +9,8 @@
 namespace mambino {
 namespace {
 
-constexpr int64_t kDownRows = 16;      // rows of A in one job
-constexpr int64_t kUpRows = 256;       // rows of B in one job: their sums for kGemvMaxTokens tokens stay in L1
+constexpr int64_t kDownRows = 16;  // rows of A in one job
+constexpr int64_t kUpRows = 256;   // rows of B in one job: their sums for kGemvMaxTokens tokens stay in L1
 constexpr int64_t kUpFloats = kUpRows * kGemvMaxTokens;
 
 int64_t pieces(int64_t count, int64_t size) { return (count + size - 1) / size; }
@@ -57,8 +57,8 @@ void Engine::reserve_adapters(std::span<SequenceState* const> states, int64_t ro
     if (rank == 0) return;
     row_adapters_.reserve(static_cast<size_t>(rows));
     low_rank_.reserve(rows * rank);
-    added_.resize(pool_.num_threads());
-    for (auto& sums : added_) sums.reserve(kUpFloats);
+    adapter_sums_.resize(pool_.num_threads());
+    for (auto& sums : adapter_sums_) sums.reserve(kUpFloats);
     for (auto& scratch : gemm_scratch_) scratch.reserve(gemm_scratch_nbytes(std::max(widest_input_, rank)));
 }
 
@@ -93,7 +93,7 @@ void Engine::add_low_rank(const LowRank& added, const float* x, int64_t x_stride
     });
     for (const LowRankBlock& block : added.blocks) {
         pool_.parallel_for(pieces(block.b.rows, kUpRows), 1, [&](int thread, int64_t begin, int64_t end) {
-            float* sums = added_[thread].data();
+            float* sums = adapter_sums_[thread].data();
             for (int64_t row = begin * kUpRows; row < std::min(end * kUpRows, block.b.rows); row += kUpRows) {
                 const int64_t count = std::min(kUpRows, block.b.rows - row);
                 for (int64_t token = 0; token < tokens; token += kGemvMaxTokens) {

@@ -129,12 +129,12 @@ class Engine {
     AlignedBuffer<float> residual_, normed_, projected_, inner_, delta_, mixed_, last_, head_terms_, draft_conv_;
     std::vector<AlignedBuffer<uint8_t>> gemm_scratch_;
     std::vector<AlignedBuffer<float>> attention_scratch_, draft_scan_;  // one a thread
-    std::vector<Recurrence> recurrences_;        // of the layer at hand
+    std::vector<Recurrence> recurrences_;       // of the layer at hand
     std::vector<AttentionJob> attention_jobs_;  // likewise
     Input input_;
-    std::vector<const Adapter*> row_adapters_;  // of the layers' rows in the pass at hand; empty if none has one
-    AlignedBuffer<float> low_rank_;             // A x
-    std::vector<AlignedBuffer<float>> added_;   // one a thread
+    std::vector<const Adapter*> row_adapters_;        // of the layers' rows in the pass at hand; empty if none has one
+    AlignedBuffer<float> low_rank_;                   // A x
+    std::vector<AlignedBuffer<float>> adapter_sums_;  // B (A x) of some rows, one a thread
 };
 
 template <class Prepare>

@@ -1,4 +1,4 @@
-"""python -m recipes.bundled: make the data, run the four stages, and write the GGUF and its run record.
+"""python -m recipes.bundled: make the data, run the stages, and write the GGUF and its run record.
 
 On Linux, MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 in the
 environment keep freed memory in the process: without them a third of the time goes into page faults.

@@ -1,7 +1,7 @@
 """The bundled model: what it is, and every number of the stages that make it.
 
-A parent is pretrained, its parts are ranked and sorted, it is distilled at three sizes at once, and taught to be an
-assistant at all of them. Start at PRETRAIN; pipeline.py runs the stages.
+A parent is pretrained and practises decisions, its parts are ranked and sorted, it is distilled at three sizes at once,
+and taught to be an assistant at all of them. Start at PRETRAIN; pipeline.py runs the stages.
 """
 
 from collections.abc import Mapping

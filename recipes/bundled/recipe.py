@@ -33,7 +33,11 @@ CONFIG = HybridConfig(
 # Of the assistant's rows, by kind: more calls and fewer games than rows.SHARES, whose games are long.
 ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08}
 # What PRACTICE adds: see drill_rows.
-DRILLS = {**ASSISTANT, "game": 0.02, "drill": 1.4, "home_drill": 0.5, "fact_drill": 0.4}
+DRILLS = {
+    **ASSISTANT, "calls": 0.16, "no_tool": 0.12, "missing": 0.10, "result": 0.08, "instruction": 0.14, "standing": 0.05,
+    "structured": 0.08, "game": 0.02,
+    "drill": 1.4, "home_drill": 0.5, "fact_drill": 0.4, "instruction_drill": 0.6,
+}  # fmt: skip
 BUDGETS = {"75%": 0.75, "50%": 0.50}  # shares of the parent's parameters
 ROWS, ROW_SIZE = 5, 640
 
@@ -67,7 +71,7 @@ PRETRAIN = Stage(
 # The same parent, on more decisions a token: in texts of the stage before, finding the tool and its arguments is rare.
 PRACTICE = Stage(
     name="2-practised",
-    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=2450, decay_steps=350),
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=8000, decay_steps=600),
     optim=OptimSettings(learning_rate=2.5e-3, weight_decay=0.05),
     assistant_rows=24_000,
     row_shares=DRILLS,
@@ -78,7 +82,7 @@ ELASTIC = Stage(
     name="4-elastic",
     schedule=Cosine(warmup_steps=20, decay_steps=230, floor=0.3),
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
-    assistant_rows=30_000,
+    assistant_rows=8_000,
     row_shares=ASSISTANT,
     shares={"stories": 0.06, "books": 0.02, "chats": 0.16, "requests": 0.04, "copies": 0.12, "assistant": 0.60},
     seed=SEED + 1,
@@ -88,9 +92,9 @@ SFT = Stage(
     name="5-sft",
     schedule=Cosine(warmup_steps=20, decay_steps=380, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
-    assistant_rows=40_000,
+    assistant_rows=12_000,
     row_shares=ASSISTANT,
-    shares={"stories": 0.02, "books": 0.0, "chats": 0.12, "requests": 0.04, "copies": 0.04, "assistant": 0.78},
+    shares={"stories": 0.02, "books": 0.0, "chats": 0.17, "requests": 0.03, "copies": 0.03, "assistant": 0.75},
     seed=SEED + 2,
 )
 # Not part of the bundled file: the same model, made to bear rounding to 4 bits.

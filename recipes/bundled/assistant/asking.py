@@ -22,7 +22,8 @@ _SLOPPY = 0.12  # of requests begin with a small letter, or end without a stop
 _MADE_UP = 0.25  # of names
 POLITE: Mapping[Split, tuple[str, ...]] = {  # in grammar.expand's notation
     "train": (
-        "{text}.", "{text}.", "{text}.", "{text}", "{text}!", "please {text}.", "{text}, please.", "can you {text}?",
+        "{text}.", "{text}.", "{text}.", "{text}.", "{text}.", "{text}", "{text}", "{text}!",
+        "please {text}.", "{text}, please.", "can you {text}?",
         "[now|then|hey,|hi,|hi!|well,|so,|yes,|right,|listen:|oh,|one more thing:] {text}[.|, please.]",
         "[can|could|will] you [|please |just |quickly |kindly ]{text}[|, please| right away| at once| today]?",
         "I [want|would like|would love|ask|am asking] you to {text}[|, please| right away| at once| today].",
@@ -31,6 +32,19 @@ POLITE: Mapping[Split, tuple[str, ...]] = {  # in grammar.expand's notation
         "[someone|we|you] [should|must] {text}.",
         "[it would be nice|it would help|I would be glad] if you could {text}.",
         "[let us|go ahead and|be so kind and|help me to|do not forget to|remember to] {text}.",
+        "[may|might|could|can] I ask you to {text}?",
+        "[is it possible|are you able|would it be possible|is there a way|are you ready] to {text}[|, please]?",
+        "[could you maybe|can't you|won't you|do you think you can|why don't you|how about you] {text}[|, please]?",
+        "[mambino|excuse me|good morning|good evening|thanks|sorry|next|first|quick], {text}[.|!|, please.]",
+        "[if you can|if possible|when you have time|before I forget|this time|if you do not mind], {text}[.|, please.]",
+        "[I think you should|you had better|perhaps you could|maybe you can|I hope you can|you have to] {text}.",
+        "[someone has to|we have to|we need to|we had better|it is best to|the plan is to] {text}[.|, please.]",
+        "[my wish is|your job is|your task is|the next thing is|it is important|what I want is for you] to {text}.",
+        "[kindly|just|simply|quickly|do|please do|please just|pretty please] {text}[.|!]",
+        "my [hands are full|hands are wet|feet hurt], so [please |]{text}.",
+        "I [cannot do it|am busy|am in a hurry|am too tired], so [please |]{text}[.|!]",
+        "[everyone|my family|my boss|grandma] [wants|asks|told] you to {text}.",
+        "{text}[, as always|, as soon as possible|, if possible|, it is important], please.",
     ),
     "held_out": (
         "would you {text}?", "would you please {text}?", "okay, {text}.", "I need you to {text}.", "{text} now.",

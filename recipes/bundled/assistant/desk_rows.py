@@ -13,6 +13,7 @@ from mambino.chat.builtin_tools.calculator import calculate, calculator_tools, f
 from mambino.chat.builtin_tools.clock import clock_tools
 from mambino.chat.builtin_tools.notes import Notes, notes_tools
 from mambino.chat.messages import Message, ToolCall
+from recipes.bundled.assistant.desk_phrasings import DATES, READS, REMOVES, SUMS, TIMES, WRITES
 from recipes.bundled.assistant.lexicon import LEXICONS
 from recipes.bundled.assistant.personas import system_text
 from recipes.bundled.assistant.row import Calls, Check, Row, Says, Split
@@ -39,34 +40,6 @@ class _Exchange:
     result: str
     answer: str
     facts: tuple[tuple[str, ...], ...]
-
-
-_Phrasings = Mapping[Split, tuple[str, ...]]
-_SUMS: _Phrasings = {
-    "train": ("[What is|How much is|What's] {sum}?", "[Calculate|Work out|Please calculate] {sum}.", "{sum}"),
-    "held_out": ("Tell me what {sum} is.", "I need to know {sum}.", "Can you work out {sum}?"),
-}
-_TIMES: _Phrasings = {
-    "train": ("What time is it?", "How late is it?", "Tell me the time."),
-    "held_out": ("What is the time now?", "Do you know the time?"),
-}
-_DATES: _Phrasings = {
-    "train": ("What day is it?", "What is the date?", "Which day is today?"),
-    "held_out": ("What is the date today?", "Tell me what day it is."),
-}
-_WRITES: _Phrasings = {
-    "train": ("Write down: {note}.", "Please note: {note}.", "Make a note: {note}.", "Remember this: {note}."),
-    "held_out": ("I need a note: {note}.", "Can you note this: {note}.", "Take a note: {note}."),
-}
-_READS: _Phrasings = {
-    "train": ("What are my notes?", "Read my notes.", "Show me my notes."),
-    "held_out": ("Which notes do I have?", "Please read me the notes."),
-}
-_REMOVES: _Phrasings = {
-    "train": ("Remove note {number}.", "Delete note {number}, please.", "I do not need note {number} any more."),
-    "held_out": ("Note {number} can go.", "Please remove note {number} now."),
-}
-PHRASINGS = (_SUMS, _TIMES, _DATES, _WRITES, _READS, _REMOVES)
 
 
 def desk(rng: random.Random, split: Split) -> Row:
@@ -108,7 +81,7 @@ def _sum(rng: random.Random, split: Split, notes: list[str]) -> _Exchange:
     expression = f"{left} {_OPERATIONS[word]} {right}"
     spoken = expression if rng.random() < 0.3 else f"{left} {word} {right}"
     result = format_number(calculate(expression))
-    question = _asked(rng, _SUMS[split], {"sum": spoken})
+    question = _asked(rng, SUMS[split], {"sum": spoken})
     return _Exchange(
         question=question,
         name=str(_CALCULATOR["name"]),
@@ -125,7 +98,7 @@ def _time(rng: random.Random, split: Split, notes: list[str]) -> _Exchange:
     date, clock = result.rsplit(", ", 1)
     if rng.random() < 0.5:
         return _Exchange(
-            question=_asked(rng, _TIMES[split], {}),
+            question=_asked(rng, TIMES[split], {}),
             name=str(_CLOCK["name"]),
             arguments={},
             result=result,
@@ -133,7 +106,7 @@ def _time(rng: random.Random, split: Split, notes: list[str]) -> _Exchange:
             facts=((clock[:5],),),
         )
     return _Exchange(
-        question=_asked(rng, _DATES[split], {}),
+        question=_asked(rng, DATES[split], {}),
         name=str(_CLOCK["name"]),
         arguments={},
         result=result,
@@ -148,7 +121,7 @@ def _write(rng: random.Random, split: Split, notes: list[str]) -> _Exchange:
     notes.append(note)
     number = len(notes)
     return _Exchange(
-        question=_asked(rng, _WRITES[split], {"note": note}),
+        question=_asked(rng, WRITES[split], {"note": note}),
         name="write_note",
         arguments={"text": note},
         result=f"Noted as number {number}.",
@@ -158,7 +131,7 @@ def _write(rng: random.Random, split: Split, notes: list[str]) -> _Exchange:
 
 
 def _read(rng: random.Random, split: Split, notes: list[str]) -> _Exchange:
-    question = _asked(rng, _READS[split], {})
+    question = _asked(rng, READS[split], {})
     if not notes:
         return _Exchange(
             question=question,
@@ -184,7 +157,7 @@ def _remove(rng: random.Random, split: Split, notes: list[str]) -> _Exchange:
     number = rng.randint(1, len(notes))
     note = notes.pop(number - 1)
     return _Exchange(
-        question=_asked(rng, _REMOVES[split], {"number": str(number)}),
+        question=_asked(rng, REMOVES[split], {"number": str(number)}),
         name="remove_note",
         arguments={"number": number},
         result=f"Removed: {note}",

@@ -7,7 +7,7 @@ A row of tool_rows decides one thing in two hundred tokens, a drill one in fifty
 import random
 
 from mambino.chat.messages import Message
-from recipes.bundled.assistant import fact_rows, home_rows
+from recipes.bundled.assistant import fact_rows, home_rows, instruction_rows
 from recipes.bundled.assistant.asking import Offered, joined, offer, wish
 from recipes.bundled.assistant.row import Abstain, Calls, Check, Row, Split
 from recipes.bundled.assistant.tool_rows import NO_TOOL, calling
@@ -45,3 +45,9 @@ def facts(rng: random.Random, split: Split) -> Row:
     """Questions about a text, or about oneself."""
     ask = rng.choice((fact_rows.grounded, fact_rows.persona))
     return ask(rng, split, turns=_TURNS, thinks=0.0)
+
+
+def instructions(rng: random.Random, split: Split) -> Row:
+    """Texts to write under rules, or facts to put into JSON, other ones each time."""
+    make = rng.choice((instruction_rows.drill, instruction_rows.drill, instruction_rows.structured_drill))
+    return make(rng, split, rng.choice(_TURNS[:3]))

@@ -39,6 +39,7 @@ def rows(count: int, *, seed: int, split: Split, shares: Mapping[str, float] = S
         "instruction": instruction_rows.instruction, "standing": instruction_rows.standing,
         "structured": instruction_rows.structured, "game": Games().row, "chat": chat_rows.chat,
         "drill": drill_rows.tools, "home_drill": drill_rows.home, "fact_drill": drill_rows.facts,
+        "instruction_drill": drill_rows.instructions,
     }  # fmt: skip
     for kind in rng.choices(list(shares), list(shares.values()), k=count):
         yield makers[kind](rng, split)

@@ -1,8 +1,7 @@
-# ruff: noqa: E501 - phrasings are data here, one set of alternatives a line
-"""Rules for an answer that a program can check, by IFEval's ids: how they are asked for, and how one keeps to them.
+"""Rules for an answer that a program can check, by IFEval's ids, and how one keeps to them.
 
 A rule works on sentences (contents), on how they are laid out (layouts), or on the whole text (finishes). Start at
-draw; instruction_rows.py puts them together.
+draw; rule_phrasings.py has how they are asked for, instruction_rows.py puts them together.
 """
 
 import json
@@ -13,11 +12,14 @@ from types import MappingProxyType
 
 from recipes.bundled.assistant.lexicon import LEXICONS, listed
 from recipes.bundled.assistant.row import Split
+from recipes.bundled.assistant.rule_phrasings import PHRASINGS, Phrasing
 from recipes.bundled.assistant.topics import Topic
 from recipes.bundled.grammar import expand
 from recipes.bundled.words import COLOURS, PLACES
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five")
+_ORDINALS = ("", "first", "second", "third")
+_DIGITS = 0.3  # of the numbers that train rows spell out otherwise
 _ENDS = (
     "That is all.",
     "Have a nice day!",
@@ -50,18 +52,24 @@ class Setting:
     split: Split
     topic: Topic
 
-    def says(self, train: str, held_out: str, words: Mapping[str, str] = MappingProxyType({})) -> str:
-        return expand(train if self.split == "train" else held_out, words, self.rng)
+    def says(self, phrasing: Phrasing, words: Mapping[str, str] = MappingProxyType({})) -> str:
+        template = self.rng.choice(phrasing.train) if self.split == "train" else phrasing.held_out
+        return expand(template, words, self.rng)
+
+    def number(self, value: int) -> str:
+        """As a word; in train rows sometimes in digits."""
+        return str(value) if self.split == "train" and self.rng.random() < _DIGITS else _NUMBERS[value]
+
+
+def _forms(count: int) -> Mapping[str, str]:
+    """Words that agree with a count."""
+    return {"s": "s", "is": "are"} if count > 1 else {"s": "", "is": "is"}
 
 
 def _keywords(at: Setting) -> Rule:
     words = at.rng.sample((*COLOURS, *LEXICONS[at.split].toys, *LEXICONS[at.split].likings), at.rng.choice((1, 2, 2)))
     name = listed([f'"{word}"' for word in words])
-    text = at.says(
-        "[Use the word{s} {name}|Include the word{s} {name}|The text must have the word{s} {name}|Put the word{s} {name} in your answer].",
-        "[The word{s} {name} must appear|Work {name} into your answer].",
-        {"name": name, "s": "s" if len(words) > 1 else ""},
-    )
+    text = at.says(PHRASINGS["keywords:existence"], {"name": name, **_forms(len(words))})
     told = [at.rng.choice((f"I also think of {word}.", f"This makes me think of {word}.")) for word in words]
     return Rule(
         id="keywords:existence",
@@ -76,11 +84,7 @@ def _forbidden(at: Setting) -> Rule:
         ("eats", "lives", "animal", "like", "can", "legs", "young", "many", "called", "has"), at.rng.choice((1, 2))
     )
     name = listed([f'"{word}"' for word in words])
-    text = at.says(
-        "[Do not use the word{s} {name}|Leave out the word{s} {name}|Never write {name}|Without the word{s} {name}].",
-        "[The word{s} {name} must not appear|Avoid the word{s} {name}].",
-        {"name": name, "s": "s" if len(words) > 1 else ""},
-    )
+    text = at.says(PHRASINGS["keywords:forbidden_words"], {"name": name, **_forms(len(words))})
     return Rule(
         id="keywords:forbidden_words", arguments={"forbidden_words": words}, text=text,
         contents=lambda sentences: [one for one in sentences if not set(words) & set(one.lower().rstrip(".").split())],
@@ -89,11 +93,7 @@ def _forbidden(at: Setting) -> Rule:
 
 def _frequency(at: Setting) -> Rule:
     word, count = at.topic.name, at.rng.randint(2, 4)
-    text = at.says(
-        '[Use|Write] the word "{word}" at least {count} times.',
-        'The word "{word}" must come at least {count} times.',
-        {"word": word, "count": _NUMBERS[count]},
-    )
+    text = at.says(PHRASINGS["keywords:frequency"], {"word": word, "count": at.number(count)})
     return Rule(
         id="keywords:frequency",
         arguments={"keyword": word, "frequency": count, "relation": "at least"},
@@ -105,22 +105,14 @@ def _frequency(at: Setting) -> Rule:
 def _num_sentences(at: Setting) -> Rule:
     count = at.rng.randint(2, 5)
     if at.rng.random() < 0.5:
-        text = at.says(
-            "[Write|Use] at least {count} sentences.",
-            "The answer must have at least {count} sentences.",
-            {"count": _NUMBERS[count]},
-        )
+        text = at.says(PHRASINGS["length_constraints:number_sentences at least"], {"count": at.number(count)})
         return Rule(
             id="length_constraints:number_sentences",
             arguments={"num_sentences": count, "relation": "at least"},
             text=text,
             contents=lambda sentences: sentences[:count],
         )
-    text = at.says(
-        "[Write|Use] less than {count} sentences.",
-        "The answer must have less than {count} sentences.",
-        {"count": _NUMBERS[count]},
-    )
+    text = at.says(PHRASINGS["length_constraints:number_sentences less than"], {"count": at.number(count)})
     return Rule(
         id="length_constraints:number_sentences",
         arguments={"num_sentences": count, "relation": "less than"},
@@ -132,9 +124,7 @@ def _num_sentences(at: Setting) -> Rule:
 def _num_words(at: Setting) -> Rule:
     if at.rng.random() < 0.5:
         count = at.rng.choice((10, 12, 15, 20, 25))
-        text = at.says(
-            "[Write|Use] at least {count} words.", "The answer must have at least {count} words.", {"count": str(count)}
-        )
+        text = at.says(PHRASINGS["length_constraints:number_words at least"], {"count": str(count)})
         return Rule(
             id="length_constraints:number_words",
             arguments={"num_words": count, "relation": "at least"},
@@ -142,9 +132,7 @@ def _num_words(at: Setting) -> Rule:
             contents=lambda sentences: sentences[: count // 4 + 1],
         )
     count = at.rng.choice((8, 10, 12, 15, 20))
-    text = at.says(
-        "[Write|Use] less than {count} words.", "The answer must have less than {count} words.", {"count": str(count)}
-    )
+    text = at.says(PHRASINGS["length_constraints:number_words less than"], {"count": str(count)})
     return Rule(
         id="length_constraints:number_words",
         arguments={"num_words": count, "relation": "less than"},
@@ -154,20 +142,13 @@ def _num_words(at: Setting) -> Rule:
 
 
 def _no_comma(at: Setting) -> Rule:
-    text = at.says(
-        "[Do not use any commas|Use no commas|Write without commas|No commas, please].",
-        "[There must be no comma in your answer|Avoid all commas].",
-    )
+    text = at.says(PHRASINGS["punctuation:no_comma"])
     return Rule(id="punctuation:no_comma", text=text)
 
 
 def _bullets(at: Setting) -> Rule:
     count = at.rng.randint(2, 4)
-    text = at.says(
-        "[Write|Answer with|Use|Give me] exactly {count} bullet points[| that begin with *].",
-        "[Your answer must have exactly|Make a list of exactly] {count} bullet points.",
-        {"count": _NUMBERS[count]},
-    )
+    text = at.says(PHRASINGS["detectable_format:number_bullet_lists"], {"count": at.number(count)})
     return Rule(
         id="detectable_format:number_bullet_lists",
         arguments={"num_bullets": count},
@@ -177,10 +158,7 @@ def _bullets(at: Setting) -> Rule:
 
 
 def _title(at: Setting) -> Rule:
-    text = at.says(
-        "[Give it a title|Add a title|Put a title on top|Begin with a title], [written|wrapped] in <<[ and |]>>.",
-        "There must be a title in double angle brackets, like <<title>>.",
-    )
+    text = at.says(PHRASINGS["detectable_format:title"])
     return Rule(
         id="detectable_format:title",
         text=text,
@@ -189,10 +167,7 @@ def _title(at: Setting) -> Rule:
 
 
 def _json(at: Setting) -> Rule:
-    text = at.says(
-        "[Answer in|Write only|Give the answer as|Use only] JSON.",
-        "[The whole answer must be JSON|Put everything in JSON].",
-    )
+    text = at.says(PHRASINGS["detectable_format:json_format"])
     keys = at.rng.sample(list(at.topic.facts), 3)
     value = {"animal": at.topic.name} | {key: at.topic.facts[key] for key in keys}
     return Rule(id="detectable_format:json_format", text=text, lay_out=lambda sentences: json.dumps(value))
@@ -201,9 +176,7 @@ def _json(at: Setting) -> Rule:
 def _highlights(at: Setting) -> Rule:
     count = at.rng.randint(1, 3)
     text = at.says(
-        "[Highlight|Mark] at least {count} part{s} with stars, like *this*.",
-        "At least {count} part{s} must be *highlighted*.",
-        {"count": _NUMBERS[count], "s": "s" if count > 1 else ""},
+        PHRASINGS["detectable_format:number_highlighted_sections"], {"count": at.number(count), **_forms(count)}
     )
     return Rule(
         id="detectable_format:number_highlighted_sections",
@@ -217,10 +190,9 @@ def _placeholders(at: Setting) -> Rule:
     count = at.rng.randint(1, 3)
     words = at.rng.sample(("name", "place", "date", "color", "number", "address"), count)
     text = at.says(
-        "[Use|Put in] at least {count} placeholder{s} in square brackets, like [bracketed].",
-        "At least {count} placeholder{s} in square brackets must be in it.",
-        {"count": _NUMBERS[count], "s": "s" if count > 1 else ""},
-    ).replace("bracketed", "[name]")
+        PHRASINGS["detectable_content:number_placeholders"],
+        {"count": at.number(count), "example": "[name]", **_forms(count)},
+    )
     return Rule(
         id="detectable_content:number_placeholders",
         arguments={"num_placeholders": count},
@@ -231,11 +203,7 @@ def _placeholders(at: Setting) -> Rule:
 
 def _paragraphs(at: Setting) -> Rule:
     count = at.rng.randint(2, 3)
-    text = at.says(
-        "[Write|Use|Make] {count} paragraphs, with *** between them.",
-        "There must be {count} paragraphs, separated by ***.",
-        {"count": _NUMBERS[count]},
-    )
+    text = at.says(PHRASINGS["length_constraints:number_paragraphs"], {"count": at.number(count)})
     return Rule(
         id="length_constraints:number_paragraphs",
         arguments={"num_paragraphs": count},
@@ -257,9 +225,8 @@ def _first_word(at: Setting) -> Rule:
         "well": "Well it is nice.",
     }
     text = at.says(
-        '[Write|Use|Make] {count} paragraphs with an empty line between them. Paragraph {nth} begins with the word "{word}".',
-        'There must be {count} paragraphs with empty lines between them, and paragraph {nth} must start with "{word}".',
-        {"count": _NUMBERS[count], "nth": _NUMBERS[nth], "word": word},
+        PHRASINGS["length_constraints:nth_paragraph_first_word"],
+        {"count": at.number(count), "nth": at.number(nth), "ordinal": _ORDINALS[nth], "word": word},
     )
     arguments = {"num_paragraphs": count, "nth_paragraph": nth, "first_word": word}
     return Rule(
@@ -273,20 +240,13 @@ def _first_word(at: Setting) -> Rule:
 
 
 def _two_responses(at: Setting) -> Rule:
-    text = at.says(
-        "[Give|Write] two different answers with ****** between them.",
-        "There must be two different answers, separated by ******.",
-    )
+    text = at.says(PHRASINGS["combination:two_responses"])
     return Rule(id="combination:two_responses", text=text, lay_out=lambda sentences: "\n******\n".join(sentences[:2]))
 
 
 def _sections(at: Setting) -> Rule:
     count, word = at.rng.randint(2, 3), at.rng.choice(("SECTION", "PART"))
-    text = at.says(
-        "[Write|Make|Use] {count} sections, each beginning with {word} and its number, like {word} 1.",
-        "There must be {count} sections, marked {word} 1 and so on.",
-        {"count": _NUMBERS[count], "word": word},
-    )
+    text = at.says(PHRASINGS["detectable_format:multiple_sections"], {"count": at.number(count), "word": word})
     return Rule(
         id="detectable_format:multiple_sections",
         arguments={"section_spliter": word, "num_sections": count},
@@ -297,10 +257,7 @@ def _sections(at: Setting) -> Rule:
 
 def _repeat(at: Setting) -> Rule:
     task = at.topic.task
-    text = at.says(
-        "[First repeat|Begin by repeating] the request word for word, then answer it.",
-        "Before you answer, say the request again, word for word.",
-    )
+    text = at.says(PHRASINGS["combination:repeat_prompt"])
     return Rule(
         id="combination:repeat_prompt",
         arguments={"prompt_to_repeat": task},
@@ -315,29 +272,19 @@ def _end(at: Setting) -> Rule:
         if at.rng.random() < 0.5
         else f"I like {at.rng.choice(LEXICONS[at.split].likings)} {at.rng.choice(PLACES)}."
     )
-    text = at.says(
-        '[End|Finish|Close] [with|your answer with|the text with] [the words |]"{phrase}"',
-        'The last words must be "{phrase}"',
-        {"phrase": phrase},
-    )
+    text = at.says(PHRASINGS["startend:end_checker"], {"phrase": phrase})
     return Rule(
         id="startend:end_checker", arguments={"end_phrase": phrase}, text=text, finish=lambda text: f"{text} {phrase}"
     )
 
 
 def _quotation(at: Setting) -> Rule:
-    text = at.says(
-        "[Put your whole answer in|Put everything in|Wrap the answer in|Write it all in] double quotes.",
-        '[The whole answer must be inside double quotes|Begin and end with "].',
-    )
+    text = at.says(PHRASINGS["startend:quotation"])
     return Rule(id="startend:quotation", text=text, finish=lambda text: f'"{text}"')
 
 
 def _postscript(at: Setting) -> Rule:
-    text = at.says(
-        "[End with|Add|Put] a postscript that begins with P.S.",
-        "There must be a postscript, starting with P.S., at the end.",
-    )
+    text = at.says(PHRASINGS["detectable_content:postscript"])
     return Rule(
         id="detectable_content:postscript",
         arguments={"postscript_marker": "P.S."},
@@ -347,18 +294,12 @@ def _postscript(at: Setting) -> Rule:
 
 
 def _lower(at: Setting) -> Rule:
-    text = at.says(
-        "[Use only small letters|Write in lowercase letters only|No capital letters|Write everything in lowercase].",
-        "[Everything must be lowercase|There must be no capital letter].",
-    )
+    text = at.says(PHRASINGS["change_case:english_lowercase"])
     return Rule(id="change_case:english_lowercase", text=text, finish=str.lower)
 
 
 def _upper(at: Setting) -> Rule:
-    text = at.says(
-        "[Use only capital letters|Write in capital letters only|Write everything in capitals|All letters must be big].",
-        "[Everything must be in capital letters|There must be only capital letters].",
-    )
+    text = at.says(PHRASINGS["change_case:english_capital"])
     return Rule(id="change_case:english_capital", text=text, finish=str.upper)
 
 

@@ -12,7 +12,16 @@ from recipes.bundled.words import ANIMALS, NUMBERS
 
 _ANIMALS = {animal.name: animal for animal in ANIMALS}
 TASKS: Mapping[Split, tuple[str, ...]] = {
-    "train": ("Tell me about {topic}.", "Write about {topic}.", "Describe {topic}.", "What is {topic}?", "Say something about {topic}.", "Write a text about {topic}.", "Talk about {topic}.", "What do you know about {topic}?"),
+    "train": (
+        "Tell me about {topic}.", "Write about {topic}.", "Describe {topic}.", "What is {topic}?",
+        "Say something about {topic}.", "Write a text about {topic}.", "Talk about {topic}.",
+        "What do you know about {topic}?", "Please tell me something about {topic}.",
+        "I want to know more about {topic}.", "Can you tell me about {topic}?", "Explain what {topic} is.",
+        "Give me a short text about {topic}.", "Write down what you know about {topic}.",
+        "Let us talk about {topic}.", "My question is about {topic}.", "What can you say about {topic}?",
+        "I need a text about {topic}.", "Teach me about {topic}.", "Your text should be about {topic}.",
+        "What kind of animal is {topic}?", "Think of {topic} and write about it.",
+    ),
     "held_out": ("Write a few words about {topic}.", "I want to read about {topic}.", "Tell us what {topic} is.", "Make a little text about {topic}."),
 }  # fmt: skip
 

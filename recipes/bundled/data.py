@@ -5,7 +5,9 @@ Made once and kept in a folder. Start at prepare; assistant_documents makes fres
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +32,9 @@ from recipes.bundled.text import BOS, train_tokenizer, write_tokenizer
 TEXTS = ("stories", "books", "chats", "requests", "copies")
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _NAMES = ("Anna", "Tom", "Lily", "Ben", "Mia", "Max", "Rosa", "Finn")
-_SAMPLE, _SAMPLE_ROWS = 6000, 96_000  # what the tokenizer is made from: texts of each kind, and rows at scale 1
+_SAMPLE, _SAMPLE_ROWS = 6000, 24_000  # what the tokenizer is made from: texts of each kind, and rows at scale 1
 _HELD_OUT_SHARE = 0.02
+_SHARD = 2000  # rows that one process makes at a time; which rows there are depends on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +71,24 @@ def prepare(folder: Path, corpora_folder: Path, scale: float, *, vocab_size: int
 
 
 def assistant_documents(
-    path: Path, prompt: PromptEncoder, count: int, *, seed: int, split: Split, shares: Mapping[str, float] = SHARES
+    path: Path, tokenizer: Path, count: int, *, seed: int, split: Split, shares: Mapping[str, float] = SHARES
 ) -> Documents:
-    """Rows of the assistant as ids, kept in path. Mutates path."""
+    """Rows of the assistant as ids, kept in path; made by as many processes as there are cores. Mutates path."""
     if not path.exists():
-        made = rows(count, seed=seed, split=split, shares=shares)
-        _store(path, [document for row in made for document in _chat(row.messages, row.tools, prompt)])
+        sizes = [min(_SHARD, count - start) for start in range(0, count, _SHARD)]
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
+            made = [
+                workers.submit(_made, tokenizer, size, seed=seed + 1000 * place, split=split, shares=dict(shares))
+                for place, size in enumerate(sizes)
+            ]
+            _store(path, [document for shard in made for document in shard.result()])
     return _restore(path)
+
+
+def _made(tokenizer: Path, count: int, *, seed: int, split: Split, shares: Mapping[str, float]) -> list[Document]:
+    prompt = PromptEncoder(tokenizer_from_directory(tokenizer))
+    drawn = rows(count, seed=seed, split=split, shares=shares)
+    return [document for row in drawn for document in _chat(row.messages, row.tools, prompt)]
 
 
 Text = str | tuple[Message, ...] | list[Segment]  # raw, a chat, or an exercise

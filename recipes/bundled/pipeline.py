@@ -31,7 +31,6 @@ from recipes.bundled.recipe import (
     BUDGETS,
     CONFIG,
     ELASTIC,
-    PRACTICE,
     PRETRAIN,
     QAD,
     QAD_MIX,
@@ -42,7 +41,7 @@ from recipes.bundled.recipe import (
     Stage,
 )
 
-RANKED = "3-ranked"
+RANKED = "2-ranked"
 SPACE = default_space(CONFIG, least=0.15)  # embeddings are a quarter of it: the rest must shrink further for half
 _TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 6, 20, 12, 6
 
@@ -51,8 +50,7 @@ def run(folder: Path, prepared: Prepared) -> tuple[HybridLM, dict[str, SubConfig
     """Train, or continue, all stages: the nested model, and its smaller sizes by name. Mutates folder."""
     torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
     parent = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
-    for stage in (PRETRAIN, PRACTICE):
-        run_stage(parent, stage, language_loss(), folder, prepared)
+    run_stage(parent, PRETRAIN, language_loss(), folder, prepared)
     subs = rank(parent, folder, prepared)
     teacher = copy.deepcopy(parent).eval().requires_grad_(False)
     sizes = (SubConfig.whole(CONFIG), *subs.values())
@@ -76,7 +74,7 @@ def stream(stage: Stage, folder: Path, prepared: Prepared) -> MixedBatches:
     """The stage's batches from their start. Mutates folder, where the stage's rows are kept."""
     rows = assistant_documents(
         folder / stage.name / "rows.npz",
-        prepared.prompt,
+        prepared.tokenizer,
         stage.assistant_rows,
         seed=stage.seed,
         split="train",
@@ -141,7 +139,7 @@ def harden(folder: Path, prepared: Prepared) -> None:
 
 
 def model_after(stage: Stage, folder: Path) -> HybridLM:
-    """As the stage left it; PRETRAIN and PRACTICE: before the parts were sorted."""
+    """As the stage left it; PRETRAIN: before the parts were sorted."""
     model = HybridLM(CONFIG)
     checkpoint.load_weights(folder / stage.name / "latest.pt", model)
     return model

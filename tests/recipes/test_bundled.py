@@ -82,7 +82,7 @@ def test_only_the_models_own_words_are_targets(prepared: Prepared) -> None:
 
 def test_every_stage_draws_rows_of_its_own(prepared: Prepared, tmp_path: Path) -> None:
     first, again, other = (
-        assistant_documents(tmp_path / f"{place}.npz", prepared.prompt, 20, seed=seed, split="train").sha256
+        assistant_documents(tmp_path / f"{place}.npz", prepared.tokenizer, 20, seed=seed, split="train").sha256
         for place, seed in enumerate((1, 1, 2))
     )
     assert first == again != other

@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from mambino.chat.messages import Message
 from mambino.errors import InputError, TemplateError
 
-MAX_RENDER_S = 5.0  # a template takes milliseconds; only a hostile one loops for seconds
+MAX_RENDER_S = 5.0  # of the thread's processor time; a template takes milliseconds, only a hostile one seconds
 MAX_RENDER_CHARS = 64 * 2**20
 
 _deadline: ContextVar[float] = ContextVar("template_deadline")
@@ -84,7 +84,7 @@ class ChatTemplate:
         }
         if enable_thinking is not None:
             scope["enable_thinking"] = enable_thinking
-        reset = _deadline.set(time.monotonic() + MAX_RENDER_S)
+        reset = _deadline.set(time.thread_time() + MAX_RENDER_S)
         try:
             return _joined(self._template.generate(scope))
         except jinja2.TemplateError as error:
@@ -174,7 +174,7 @@ class _GenerationBlock(Extension):
 def _metered(values: Iterable[object]) -> Iterator[object]:
     deadline = _deadline.get()
     for value in values:
-        if time.monotonic() > deadline:
+        if time.thread_time() > deadline:
             raise jinja2.TemplateRuntimeError(f"it ran for more than {MAX_RENDER_S:.0f} s")
         yield value
 

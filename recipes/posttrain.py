@@ -123,14 +123,20 @@ def held_out_rewards(model: HybridLM, prompt: PromptEncoder, count: int) -> dict
 def run(
     folder: Path, chosen: Sequence[Stage], *, model_name: str, tasks: int, held_out: int
 ) -> list[dict[str, object]]:
-    """Every stage from the end of the one before; continues in folder. Held-out rewards at the start and after each.
-
-    Mutates    folder: a run folder a stage, results.json
-    """
+    """reinforce a model by name; see there. Mutates folder."""
     opened = open_checkpoint(resolve(model_name))
-    prompt = PromptEncoder(tokenizer_of(opened))
     model = HybridLM(opened.config, device="meta")
     load_weights(model, opened.tensors("hf"), device="cpu")
+    return reinforce(model, PromptEncoder(tokenizer_of(opened)), folder, chosen, tasks=tasks, held_out=held_out)
+
+
+def reinforce(
+    model: HybridLM, prompt: PromptEncoder, folder: Path, chosen: Sequence[Stage], *, tasks: int, held_out: int
+) -> list[dict[str, object]]:
+    """Every stage from the end of the one before; continues in folder. Held-out rewards at the start and after each.
+
+    Mutates    model; folder: a run folder a stage, results.json
+    """
     folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, object]] = []
 

@@ -99,3 +99,15 @@ QAD = Stage(
     seed=SEED + 3,
 )
 QAD_MIX = "q4_0"
+REINFORCED = "6-reinforced"  # GRPO, at full size; its stages are in recipes/posttrain.py
+# After that, all sizes follow.
+SETTLE = Stage(
+    name="7-settled",
+    schedule=Cosine(warmup_steps=5, decay_steps=95, floor=0.02),
+    optim=OptimSettings(learning_rate=4e-4, weight_decay=0.0),
+    assistant_rows=4_000,
+    row_shares=ASSISTANT,
+    shares=SFT.shares,
+    seed=SEED + 5,
+    target_weight=0.0,
+)

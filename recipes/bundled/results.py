@@ -22,7 +22,7 @@ from mambino.train import checkpoint
 from recipes.bundled.assistant.judge import evaluate
 from recipes.bundled.export import write_gguf
 from recipes.bundled.pipeline import chosen_sizes
-from recipes.bundled.recipe import CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, SFT
+from recipes.bundled.recipe import CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, SETTLE, SFT
 
 SEED = 77  # of the rows and games of this page
 _MEASURES = {
@@ -52,8 +52,8 @@ class Entry:
 def entries(folder: Path) -> Iterator[Entry]:
     """Everything that folder has reached."""
     sizes = {"100%": SubConfig.whole(CONFIG), **chosen_sizes(folder)}
-    for stage in (PRETRAIN, ELASTIC, SFT, QAD):
-        path, is_nested = folder / stage.name / "latest.pt", stage in (ELASTIC, SFT)
+    for stage in (PRETRAIN, ELASTIC, SFT, QAD, SETTLE):
+        path, is_nested = folder / stage.name / "latest.pt", stage in (ELASTIC, SFT, SETTLE)
         mixes = {SFT.name: ("q8_0", QAD_MIX), QAD.name: (QAD_MIX,)}.get(stage.name, ("q8_0",))
         for size, sub in sizes.items():
             if path.exists() and (is_nested or size == "100%"):
@@ -96,7 +96,9 @@ def page(found: Sequence[tuple[Entry, Mapping[str, Any]]]) -> str:
     for entry, report in found:
         cells = " | ".join(_percent(report["measures"].get(name)) for name in _MEASURES)
         lines.append(f"| {entry.stage} | {entry.size} | {entry.mix} | {report['bytes'] / 1e6:.2f} | {cells} |")
-    last = [(entry, report) for entry, report in found if entry.stage == SFT.name and entry.mix == "q8_0"]
+    reached = {entry.stage for entry, _ in found}
+    shipped = SETTLE.name if SETTLE.name in reached else SFT.name
+    last = [(entry, report) for entry, report in found if entry.stage == shipped and entry.mix == "q8_0"]
     for title, key in (("Kinds of conversation", "kinds"), ("Games", "games")):
         named = sorted({name for _, report in last for name in report[key]})
         if not named:

@@ -44,7 +44,7 @@ _PROMPT, _REPEATS, _HELD_OUT_ROWS = 512, 15, 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """nats: held-out loss a token of the assistant's rows. state_bytes: of a full context. first_token_s: 512 tokens."""
+    """nats: loss a token of held-out rows. state_bytes: of a full context. first_token_s: after 512 tokens."""
 
     name: str
     parameters: int
@@ -65,7 +65,8 @@ def compare(folder: Path, prepared: Prepared, steps: int, count: int) -> list[Fi
         WarmupStableDecay(warmup_steps=WARMUP, stable_steps=steps - WARMUP, decay_steps=0),
         stream(PRETRAIN, folder, prepared), language_loss(), folder=folder / "twin", settings=LoopSettings(),
     )  # fmt: skip
-    return [_figures(name, model, folder, prepared, steps, count) for name, model in (("hybrid", hybrid), ("twin", twin))]
+    both = {"hybrid": hybrid, "twin": twin}
+    return [_figures(name, model, folder, prepared, steps, count) for name, model in both.items()]
 
 
 def _figures(name: str, model: HybridLM, folder: Path, prepared: Prepared, steps: int, count: int) -> Figures:

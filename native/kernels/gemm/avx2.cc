@@ -1,7 +1,7 @@
 // AVX2 products of weights for many tokens. Start at gemm.
 //
-// 16 rows by 512 k are unpacked once into bytes, 8 rows by 4 consecutive k a register, and meet every token in tiles of
-// 4 tokens by 16 rows. Products are added in 16 bits for as many groups of k as cannot overflow, then widened. A token's
+// 16 rows by 512 k are unpacked into bytes, 8 rows by 4 consecutive k a register, and meet every token of a turn in tiles
+// of 4 tokens by 16 rows. Products are added in 16 bits for as many groups of k as cannot overflow, then widened. A token's
 // float sum runs over blocks in order of k whatever the tile, here and in gemv: results depend neither on the tiling nor on how
 // many tokens there are.
 #include <algorithm>
@@ -17,6 +17,8 @@ namespace mambino {
 namespace {
 
 constexpr int64_t kSliceBlocks = 16, kRows = 16, kTile = 4;
+constexpr int64_t kTurn = 128;  // tokens that meet all panels before the next ones do
+constexpr int64_t kNearBytes = int64_t{192} << 10;  // of tokens that stay in a second-level cache beside what else is there
 
 struct Panel {
     alignas(32) uint8_t q[kSliceBlocks][8][2][32];  // [block][group of 4 k][8 rows][4 bytes each row]
@@ -43,16 +45,20 @@ void unpack_quad(const uint8_t* const* rows, int64_t quad, int64_t blocks, int64
         transpose_dwords(row, column);
         for (int g = 0; g < 8; ++g) _mm256_store_si256(reinterpret_cast<__m256i*>(panel.q[b + i][g][v]), column[g]);
     }
+    __m256i scale[Quad<type>::kHalves ? 8 : 4], min[4];
     for (int r = 0; r < 8; ++r) row[r] = _mm256_castps_si256(w[r].scale);
-    transpose_dwords(row, column);
-    for (int lane = 0; lane < 8; ++lane)
-        _mm256_store_ps(panel.scale[b + lane % 4][lane / 4][v], _mm256_castsi256_ps(column[lane]));
+    transpose_dwords(row, scale);
+    for (int lane = 0; lane < (Quad<type>::kHalves ? 8 : 4); ++lane)
+        _mm256_store_ps(panel.scale[b + lane % 4][lane / 4][v], _mm256_castsi256_ps(scale[lane]));
     if constexpr (Quad<type>::kHasMin) {
         for (int r = 0; r < 8; ++r) row[r] = _mm256_castps_si256(w[r].min);
-        transpose_dwords(row, column);
-        for (int i = 0; i < 4; ++i) _mm256_store_ps(panel.min[b + i][v], _mm256_castsi256_ps(column[i]));
+        transpose_dwords(row, min);
+        for (int i = 0; i < 4; ++i) _mm256_store_ps(panel.min[b + i][v], _mm256_castsi256_ps(min[i]));
     }
 }
+
+// The compiler would turn a chain of sums into a tree, whose many open products do not fit into registers.
+inline __attribute__((always_inline)) void keep_order(__m256i& sum) { asm("" : "+x"(sum)); }
 
 // Groups [first, last) of one block for T tokens: dots[t][v] += int32 products of 8 rows each.
 template <class Format, int T, int first, int last>
@@ -72,6 +78,7 @@ inline __attribute__((always_inline)) void dot_groups(const uint8_t (*q)[2][32],
                     const __m256i w = _mm256_load_si256(reinterpret_cast<const __m256i*>(q[g + i][v]));
                     const __m256i product = multiply_pairs<Format>(w, _mm256_set1_epi32(four));
                     pairs[t][v] = i == 0 ? product : _mm256_add_epi16(pairs[t][v], product);
+                    if constexpr (kRun > 1) keep_order(pairs[t][v]);
                 }
             }
         for (int t = 0; t < T; ++t)
@@ -82,7 +89,7 @@ inline __attribute__((always_inline)) void dot_groups(const uint8_t (*q)[2][32],
 // sums[t][v] += one panel slice times T tokens.
 template <class Format, int T>
 void multiply_tile(const Panel& w, int64_t blocks, const TileTerms& x, float (*sums)[2][8]) {
-    constexpr bool kHalves = Format::kZero == 32;  // Q6_K: a scale every 16 values
+    constexpr bool kHalves = Format::kHalves;
     __m256 total[T][2];
     for (int t = 0; t < T; ++t)
         for (int v = 0; v < 2; ++v) total[t][v] = _mm256_loadu_ps(sums[t][v]);
@@ -126,17 +133,17 @@ void set_terms(const Activations& x, int64_t token, int64_t block, int64_t block
             terms.min_factor[t][b] = terms.scale[t][b] * static_cast<float>(sum16[2 * b] + sum16[2 * b + 1]);
 }
 
-// Every token with one panel slice: y[t][0 .. rows) = or += products.
+// Tokens [first, last) with one panel slice: y[t][0 .. rows) = or += products.
 template <class Format>
-void multiply_panel(const Panel& panel, int64_t block, int64_t blocks, const Activations& x, int64_t rows, float* y,
-                    int64_t y_stride) {
+void multiply_panel(const Panel& panel, int64_t block, int64_t blocks, const Activations& x, int64_t first, int64_t last,
+                    int64_t rows, float* y, int64_t y_stride) {
     const auto nbytes = static_cast<size_t>(rows) * sizeof(float);
     static constexpr void (*by_tokens[kTile])(const Panel&, int64_t, const TileTerms&, float (*)[2][8]) = {
         multiply_tile<Format, 1>, multiply_tile<Format, 2>, multiply_tile<Format, 3>, multiply_tile<Format, 4>};
     TileTerms terms;
     float sums[kTile][2][8];
-    for (int64_t token = 0; token < x.tokens; token += kTile) {
-        const int64_t count = std::min(kTile, x.tokens - token);
+    for (int64_t token = first; token < last; token += kTile) {
+        const int64_t count = std::min(kTile, last - token);
         std::memset(sums, 0, sizeof sums);
         for (int64_t t = 0; t < count; ++t) {
             set_terms<Format>(x, token + t, block, blocks, t, terms);
@@ -147,20 +154,45 @@ void multiply_panel(const Panel& panel, int64_t block, int64_t blocks, const Act
     }
 }
 
+// Where panel i of a product begins. Panels of the same slice follow one another where a slice of the tokens fits into the
+// second-level cache and all of their blocks do not.
+struct PanelOrder {
+    int64_t row_begin, row_end, total;  // total: blocks of a row
+    bool by_slice;
+    int64_t panels() const { return (row_end - row_begin + kRows - 1) / kRows; }
+    int64_t slices() const { return (total + kSliceBlocks - 1) / kSliceBlocks; }
+    int64_t row(int64_t i) const { return row_begin + (by_slice ? i % panels() : i / slices()) * kRows; }
+    int64_t block(int64_t i) const { return (by_slice ? i / panels() : i % slices()) * kSliceBlocks; }
+};
+
+// The bytes of a panel's slice on their way into the cache while the one before is multiplied.
+inline void prefetch_slice(const Matrix& w, int64_t row, int64_t row_end, int64_t block) {
+    const int64_t nbytes = row_nbytes(w.type, w.cols), per_block = nbytes * 32 / w.cols;
+    for (int64_t r = row; r < std::min(row + kRows, row_end); ++r) {
+        const uint8_t* from = w.row(r) + block * per_block;
+        for (int64_t at = 0; at < std::min(kSliceBlocks * per_block, nbytes - block * per_block); at += 64)
+            _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
+    }
+}
+
 template <DType type>
 void gemm(const Matrix& w, int64_t row_begin, int64_t row_end, const Activations& x, float* y, int64_t y_stride,
           uint8_t* scratch) {
     static_assert(sizeof(Panel) <= 65536);
     Panel& panel = *reinterpret_cast<Panel*>(scratch);
     const int64_t total = w.cols / 32;
-    for (int64_t r = row_begin; r < row_end; r += kRows) {
-        const uint8_t* rows[kRows];  // beyond the end: the last row again, never stored
-        for (int64_t i = 0; i < kRows; ++i) rows[i] = w.row(std::min(r + i, row_end - 1));
-        for (int64_t block = 0; block < total; block += kSliceBlocks) {
-            const int64_t blocks = std::min(kSliceBlocks, total - block);
+    for (int64_t first = 0; first < x.tokens; first += kTurn) {
+        const int64_t last = std::min(first + kTurn, x.tokens);
+        const PanelOrder order{row_begin, row_end, total, (last - first) * x.cols > kNearBytes};
+        const int64_t count = order.panels() * order.slices();
+        for (int64_t i = 0; i < count; ++i) {
+            const int64_t r = order.row(i), block = order.block(i), blocks = std::min(kSliceBlocks, total - block);
+            const uint8_t* rows[kRows];  // beyond the end: the last row again, never stored
+            for (int64_t j = 0; j < kRows; ++j) rows[j] = w.row(std::min(r + j, row_end - 1));
             for (int64_t b = 0; b < blocks; b += 4)
                 for (int v = 0; v < 2; ++v) unpack_quad<type>(rows + 8 * v, (block + b) / 4, total, b, v, panel);
-            multiply_panel<Quad<type>>(panel, block, blocks, x, std::min(kRows, row_end - r), y + r, y_stride);
+            if (i + 1 < count) prefetch_slice(w, order.row(i + 1), row_end, order.block(i + 1));
+            multiply_panel<Quad<type>>(panel, block, blocks, x, first, last, std::min(kRows, row_end - r), y + r, y_stride);
         }
     }
 }

@@ -40,17 +40,23 @@ void arrange_quad(const Activations& x, int zero, int64_t token, int64_t quad, Q
     }
 }
 
-// Lane 4 * half + i: the dot of 16-value half `half` of block i.
+// Lane 4 * half + i: the dot of 16-value half `half` of block i. Neighbours are added in 16 bits as long as they cannot overflow.
 template <class Format>
 inline __attribute__((always_inline)) __m256i dot_quad(const QuadWeights& w, const int8_t* q8) {
+    constexpr int kMost = 32767 / (2 * Format::kMax * 127);
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i v[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(q8 + 32 * i));
-        v[i] = _mm256_madd_epi16(multiply_pairs<Format>(w.q[i], bytes), ones);
+    for (int i = 0; i < 4; ++i)
+        v[i] = multiply_pairs<Format>(w.q[i], _mm256_load_si256(reinterpret_cast<const __m256i*>(q8 + 32 * i)));
+    if constexpr (kMost >= 2) {
+        const __m256i low = _mm256_hadd_epi16(v[0], v[1]), high = _mm256_hadd_epi16(v[2], v[3]);
+        if constexpr (kMost >= 4) return _mm256_madd_epi16(_mm256_hadd_epi16(low, high), ones);
+        else return _mm256_hadd_epi32(_mm256_madd_epi16(low, ones), _mm256_madd_epi16(high, ones));
+    } else {
+        for (__m256i& pairs : v) pairs = _mm256_madd_epi16(pairs, ones);
+        return _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
     }
-    return _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
 }
 
 // Eight rows' scales, mins and dots with T tokens, first as they are computed, then a lane a row.
@@ -65,24 +71,20 @@ inline void add_halves(const __m256i (&row)[kRows], __m256i (&column)[4]) {
     for (int r = 0; r < 4; ++r)
         both[r] = _mm256_add_epi32(_mm256_permute2x128_si256(row[r], row[r + 4], 0x20),
                                    _mm256_permute2x128_si256(row[r], row[r + 4], 0x31));
-    const __m256i low01 = _mm256_unpacklo_epi32(both[0], both[1]), high01 = _mm256_unpackhi_epi32(both[0], both[1]);
-    const __m256i low23 = _mm256_unpacklo_epi32(both[2], both[3]), high23 = _mm256_unpackhi_epi32(both[2], both[3]);
-    column[0] = _mm256_unpacklo_epi64(low01, low23), column[1] = _mm256_unpackhi_epi64(low01, low23);
-    column[2] = _mm256_unpacklo_epi64(high01, high23), column[3] = _mm256_unpackhi_epi64(high01, high23);
+    transpose_halves(both, column);
 }
 
-// sums += one quad's dots of one token; the same operations in the same order as gemm.
-template <class Format>
-inline void add_quad(const __m256i (&dots)[kRows], const __m256i (&scale)[8], const __m256i (&min)[8], const QuadActivations& x,
+// sums += one quad's dots of one token; the same operations in the same order as gemm. A column of scales is a lane of the quad.
+template <class Format, int kColumns>
+inline void add_quad(const __m256i (&dots)[kRows], const __m256i (&scale)[kColumns], const __m256i (&min)[4], const QuadActivations& x,
                      int64_t blocks, __m256& sums) {
-    constexpr bool kHalves = Format::kZero == 32;  // Q6_K: a scale every 16 values
-    __m256i column[8];
-    if constexpr (kHalves) transpose_dwords(dots, column);
-    else add_halves(dots, reinterpret_cast<__m256i(&)[4]>(column));
+    __m256i column[kColumns];
+    if constexpr (Format::kHalves) transpose_dwords(dots, column);
+    else add_halves(dots, column);
     for (int64_t b = 0; b < blocks; ++b) {
         const __m256 x_scale = _mm256_set1_ps(x.scale[b]);
-        for (int half = 0; half < (kHalves ? 2 : 1); ++half) {
-            const int32_t start = kHalves ? x.start[b][half] : x.start[b][0] + x.start[b][1];
+        for (int half = 0; half < kColumns / 4; ++half) {
+            const int32_t start = Format::kHalves ? x.start[b][half] : x.start[b][0] + x.start[b][1];
             const __m256 dot = _mm256_cvtepi32_ps(_mm256_add_epi32(column[4 * half + b], _mm256_set1_epi32(start)));
             sums = _mm256_fmadd_ps(dot, _mm256_mul_ps(_mm256_castsi256_ps(scale[4 * half + b]), x_scale), sums);
         }
@@ -102,7 +104,7 @@ inline void multiply_quad(const uint8_t* const* rows, int64_t quad, int64_t bloc
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) of_rows.dots[t][r] = dot_quad<Format>(w, x[t].q8);
     }
-    __m256i scale[8], min[8] = {};
+    __m256i scale[Format::kHalves ? 8 : 4], min[4] = {};
     transpose_dwords(of_rows.scale, scale);
     if constexpr (Format::kHasMin) transpose_dwords(of_rows.min, min);
     for (int t = 0; t < T; ++t) add_quad<Format>(of_rows.dots[t], scale, min, x[t], std::min<int64_t>(4, blocks - quad * 4), sums[t]);

@@ -24,6 +24,7 @@ struct QuadWeights {
 template <int zero, int max, bool has_min, bool is_signed = false>
 struct QuadFormat {
     static constexpr int kZero = zero, kMax = max;
+    static constexpr bool kHalves = zero == 32;  // Q6_K: a scale for 16 values
     static constexpr bool kHasMin = has_min, kSigned = is_signed;
 };
 
@@ -45,11 +46,13 @@ struct QuadAt {
     const uint8_t* operator()(int64_t i) const { return first + (i < last ? i : last) * block_nbytes; }
 };
 
-// One float16 of each of four blocks, for both halves.
+// One float16 of each of four blocks, for both halves. Put together in a general register: the vector ports have enough to do.
 template <class At>
 inline __m256 spread_halves(const At& at, int64_t offset) {
-    const auto half = [&](int i) { return load_as<short>(at(i) + offset); };
-    return _mm256_cvtph_ps(_mm_set_epi16(half(3), half(2), half(1), half(0), half(3), half(2), half(1), half(0)));
+    uint64_t four = 0;
+    for (int i = 0; i < 4; ++i) four |= uint64_t{load_as<uint16_t>(at(i) + offset)} << 16 * i;
+    const __m128 halves = _mm_cvtph_ps(_mm_cvtsi64_si128(static_cast<int64_t>(four)));
+    return _mm256_set_m128(halves, halves);
 }
 
 inline __m256i low_nibbles(__m256i v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }

@@ -22,5 +22,20 @@ inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[8]) {
     }
 }
 
+// Column g of 8 x 4 dwords: the lower half of pair[r] is row r, the upper one row r + 4.
+inline void transpose_halves(const __m256i (&pair)[4], __m256i (&column)[4]) {
+    const __m256i low01 = _mm256_unpacklo_epi32(pair[0], pair[1]), high01 = _mm256_unpackhi_epi32(pair[0], pair[1]);
+    const __m256i low23 = _mm256_unpacklo_epi32(pair[2], pair[3]), high23 = _mm256_unpackhi_epi32(pair[2], pair[3]);
+    column[0] = _mm256_unpacklo_epi64(low01, low23), column[1] = _mm256_unpackhi_epi64(low01, low23);
+    column[2] = _mm256_unpacklo_epi64(high01, high23), column[3] = _mm256_unpackhi_epi64(high01, high23);
+}
+
+// The first four columns of 8 x 8 dwords.
+inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[4]) {
+    __m256i pair[4];
+    for (int r = 0; r < 4; ++r) pair[r] = _mm256_permute2x128_si256(row[r], row[r + 4], 0x20);
+    transpose_halves(pair, column);
+}
+
 }  // namespace
 }  // namespace mambino

@@ -126,6 +126,8 @@ struct KernelTable {
     Entry<void (*)(const float* dt, const float* bias, int64_t count, float low, float high, float* out)> softplus_dt;
     // x[k] += y[k]
     Entry<void (*)(float* x, const float* y, int64_t cols)> add;
+    // x[k] += sum of factors[r] * rows[r * stride + k] over r < count, in order of r
+    Entry<void (*)(float* x, const float* factors, const float* rows, int64_t stride, int64_t count, int64_t cols)> add_rows;
 
     // Causal depthwise conv + bias + SiLU over T tokens, channels [begin, end).
     // x: [T][x_stride]; out: [T][out_stride]; weight: [channels][width]; state: [width - 1][channels], oldest first;

@@ -9,18 +9,10 @@
 namespace mambino {
 namespace {
 
-constexpr int64_t kDownRows = 16;  // rows of A in one job
-constexpr int64_t kUpRows = 256;   // rows of B in one job: their sums for kGemvMaxTokens tokens stay in L1
-constexpr int64_t kUpFloats = kUpRows * kGemvMaxTokens;
+constexpr int64_t kDownRows = 16, kDownTokens = 32;  // of A x in one job
+constexpr int64_t kUpRows = 256;   // rows of B in one job: for a rank of 16 they stay in L1 while all tokens pass
 
 int64_t pieces(int64_t count, int64_t size) { return (count + size - 1) / size; }
-
-Matrix rows_of(const Matrix& w, int64_t begin, int64_t count) { return {w.type, count, w.cols, w.row(begin)}; }
-
-// Tokens [begin, ...) of values, at most what gemv takes, as a product's float input.
-Activations few_tokens(const float* values, int64_t stride, int64_t begin, int64_t tokens, int64_t cols) {
-    return {std::min(kGemvMaxTokens, tokens - begin), cols, values + begin * stride, stride, nullptr, nullptr, nullptr};
-}
 
 }  // namespace
 
@@ -33,8 +25,16 @@ void Adapter::add(const Matrix& w, int64_t rank, std::span<const float> a, std::
               "[adapter] a block of B of ", block.rows, " x ", block.cols, " at (", block.row, ", ", block.column,
               ") does not fit a weight of ", w.rows, " rows and rank ", rank);
     LowRank& added = added_[&w];
-    added.a = copied(a, rank, w.cols);
-    for (const BlockValues& block : blocks) added.blocks.push_back({block.row, block.column, copied(block.values, block.rows, block.cols)});
+    float* down = room(a.size());
+    std::copy(a.begin(), a.end(), down);
+    added.a = {DType::kF32, rank, w.cols, reinterpret_cast<const uint8_t*>(down)};
+    for (const BlockValues& block : blocks) {
+        float* b = room(block.values.size());
+        for (int64_t row = 0; row < block.rows; ++row)
+            for (int64_t column = 0; column < block.cols; ++column)
+                b[column * block.rows + row] = block.values[static_cast<size_t>(row * block.cols + column)];
+        added.blocks.push_back({block.row, block.column, block.rows, block.cols, b});
+    }
     widest_rank_ = std::max(widest_rank_, rank);
 }
 
@@ -43,11 +43,9 @@ const LowRank* Adapter::find(const Matrix& w) const {
     return found == added_.end() ? nullptr : &found->second;
 }
 
-Matrix Adapter::copied(std::span<const float> values, int64_t rows, int64_t cols) {
-    float* copy = memory_.emplace_back(values.size()).data();
-    std::copy(values.begin(), values.end(), copy);
-    nbytes_ += values.size_bytes();
-    return {DType::kF32, rows, cols, reinterpret_cast<const uint8_t*>(copy)};
+float* Adapter::room(size_t floats) {
+    nbytes_ += floats * sizeof(float);
+    return memory_.emplace_back(floats).data();
 }
 
 void Engine::reserve_adapters(std::span<SequenceState* const> states, int64_t rows) {
@@ -57,8 +55,6 @@ void Engine::reserve_adapters(std::span<SequenceState* const> states, int64_t ro
     if (rank == 0) return;
     row_adapters_.reserve(static_cast<size_t>(rows));
     low_rank_.reserve(rows * rank);
-    adapter_sums_.resize(pool_.num_threads());
-    for (auto& sums : adapter_sums_) sums.reserve(kUpFloats);
     for (auto& scratch : gemm_scratch_) scratch.reserve(gemm_scratch_nbytes(std::max(widest_input_, rank)));
 }
 
@@ -80,29 +76,23 @@ void Engine::add_adapted(const Matrix& w, const Activations& x, float* y, int64_
 }
 
 void Engine::add_low_rank(const LowRank& added, const float* x, int64_t x_stride, int64_t tokens, float* y, int64_t y_stride) {
-    // Always gemv, which sums the same whatever the number of tokens.
-    const MatmulKernel product = kernels_.gemv_float[static_cast<int>(DType::kF32)].run;
-    const int64_t rank = added.a.rows, tiles = pieces(tokens, kGemvMaxTokens);
+    // Float products sum the same whatever the number of tokens.
+    const MatmulKernel product = kernels_.gemm_float[static_cast<int>(DType::kF32)].run;
+    const int64_t rank = added.a.rows, tiles = pieces(tokens, kDownTokens);
     float* low = low_rank_.data();
     pool_.parallel_for(tiles * pieces(rank, kDownRows), 1, [&](int thread, int64_t begin, int64_t end) {
         for (int64_t job = begin; job < end; ++job) {
-            const int64_t token = job % tiles * kGemvMaxTokens, row = job / tiles * kDownRows;
-            product(added.a, row, std::min(row + kDownRows, rank), few_tokens(x, x_stride, token, tokens, added.a.cols), low + token * rank, rank,
-                    gemm_scratch_[thread].data());
+            const int64_t token = job % tiles * kDownTokens, row = job / tiles * kDownRows;
+            const Activations input{std::min(kDownTokens, tokens - token), added.a.cols, x + token * x_stride, x_stride, nullptr, nullptr, nullptr};
+            product(added.a, row, std::min(row + kDownRows, rank), input, low + token * rank, rank, gemm_scratch_[thread].data());
         }
     });
     for (const LowRankBlock& block : added.blocks) {
-        pool_.parallel_for(pieces(block.b.rows, kUpRows), 1, [&](int thread, int64_t begin, int64_t end) {
-            float* sums = adapter_sums_[thread].data();
-            for (int64_t row = begin * kUpRows; row < std::min(end * kUpRows, block.b.rows); row += kUpRows) {
-                const int64_t count = std::min(kUpRows, block.b.rows - row);
-                for (int64_t token = 0; token < tokens; token += kGemvMaxTokens) {
-                    const Activations input = few_tokens(low + block.column, rank, token, tokens, block.b.cols);
-                    product(rows_of(block.b, row, count), 0, count, input, sums, kUpRows, gemm_scratch_[thread].data());
-                    for (int64_t t = 0; t < input.tokens; ++t)
-                        kernels_.add.run(y + (token + t) * y_stride + block.row + row, sums + t * kUpRows, count);
-                }
-            }
+        pool_.parallel_for(pieces(block.rows, kUpRows), 1, [&](int, int64_t begin, int64_t end) {
+            for (int64_t row = begin * kUpRows; row < std::min(end * kUpRows, block.rows); row += kUpRows)
+                for (int64_t token = 0; token < tokens; ++token)
+                    kernels_.add_rows.run(y + token * y_stride + block.row + row, low + token * rank + block.column, block.b + row, block.rows,
+                                          block.cols, std::min(kUpRows, block.rows - row));
         });
     }
 }

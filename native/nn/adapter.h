@@ -12,10 +12,11 @@
 
 namespace mambino {
 
-// Rows [row, row + b.rows) of a product get b times values [column, column + b.cols) of A x.
+// Rows [row, row + rows) of a product get b times values [column, column + cols) of A x. b lies column after column, so that a
+// token's rows are sums of whole columns.
 struct LowRankBlock {
-    int64_t row, column;
-    Matrix b;
+    int64_t row, column, rows, cols;
+    const float* b;
 };
 
 struct LowRank {
@@ -44,7 +45,7 @@ class Adapter {
     size_t nbytes() const { return nbytes_; }
 
   private:
-    Matrix copied(std::span<const float> values, int64_t rows, int64_t cols);
+    float* room(size_t floats);
 
     std::unordered_map<const Matrix*, LowRank> added_;
     std::vector<AlignedBuffer<float>> memory_;

@@ -134,7 +134,6 @@ class Engine {
     Input input_;
     std::vector<const Adapter*> row_adapters_;        // of the layers' rows in the pass at hand; empty if none has one
     AlignedBuffer<float> low_rank_;                   // A x
-    std::vector<AlignedBuffer<float>> adapter_sums_;  // B (A x) of some rows, one a thread
 };
 
 template <class Prepare>

@@ -51,6 +51,10 @@ void test_elementwise(const KernelTable& fast, const KernelTable& slow, const st
         both("relu2", 0, [&](const KernelTable& t, Floats& out) { t.relu2.run(out.data(), cols); });
         both("swiglu", 1e-6, [&](const KernelTable& t, Floats& out) { t.swiglu.run(out.data(), y.data(), cols); });
         both("add", 0, [&](const KernelTable& t, Floats& out) { t.add.run(out.data(), y.data(), cols); });
+        for (const int64_t count : {1, 3})
+            both("add_rows", 1e-6, [&](const KernelTable& t, Floats& out) {
+                t.add_rows.run(out.data(), w.data(), y.data(), cols / count, count, cols / count);
+            });
         for (const int64_t group : {cols, cols % 5 ? cols : cols / 5})
             both("gated_group_norm", 2e-6, [&](const KernelTable& t, Floats& out) {
                 t.gated_group_norm.run(x.data(), y.data(), w.data(), cols, group, 1e-5f, out.data());

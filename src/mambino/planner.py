@@ -49,19 +49,19 @@ def plan_memory(
     weights_nbytes: int,
     context: int,
     slots: int = 1,
-    kv_token_nbytes: int | None = None,
+    kv_bytes: int = 2,
     ceiling: int | None = None,
     adapters_nbytes: int = 0,
 ) -> MemoryPlan:
     """The plan of a model that answers slots conversations of context tokens at once.
 
-    kv_token_nbytes: bytes of keys and values a token, None for float16. ceiling: bytes that the whole process may take;
-    snapshots get SNAPSHOT_SHARE of it, or what the places of one long conversation take, or what is left.
+    kv_bytes: of a stored key or value element, as in HybridConfig.state_nbytes. ceiling: bytes that the whole process
+    may take; snapshots get SNAPSHOT_SHARE of it, or what the places of one long conversation take, or what is left.
     """
     if context < 1 or slots < 1:
         raise InputError(f"[plan] expected a context and slots of at least 1, got {context} and {slots}")
     constant = config.state_nbytes(0)
-    token = config.state_nbytes(1) - constant if kv_token_nbytes is None else kv_token_nbytes
+    token = config.state_nbytes(1, kv_bytes=kv_bytes) - constant
     fixed = MemoryPlan(
         context=context,
         slots=slots,

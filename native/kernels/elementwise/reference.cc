@@ -48,6 +48,11 @@ void add(float* x, const float* y, int64_t cols) {
     for (int64_t k = 0; k < cols; ++k) x[k] += y[k];
 }
 
+void add_rows(float* x, const float* factors, const float* rows, int64_t stride, int64_t count, int64_t cols) {
+    for (int64_t k = 0; k < cols; ++k)
+        for (int64_t r = 0; r < count; ++r) x[k] += factors[r] * rows[r * stride + k];
+}
+
 void to_float16(const float* x, int64_t count, uint16_t* out) {
     for (int64_t k = 0; k < count; ++k) out[k] = float_to_fp16(x[k]);
 }
@@ -71,6 +76,7 @@ void fill_elementwise_reference(KernelTable& table) {
     table.swiglu.set(swiglu, Isa::kReference);
     table.softplus_dt.set(softplus_dt, Isa::kReference);
     table.add.set(add, Isa::kReference);
+    table.add_rows.set(add_rows, Isa::kReference);
     table.to_float16.set(to_float16, Isa::kReference);
     table.rope_pairs.set(rope_pairs, Isa::kReference);
 }

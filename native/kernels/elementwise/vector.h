@@ -78,6 +78,24 @@ struct Elementwise {
               [&](int64_t k, int64_t n) { V::store(x + k, V::add(V::load(x + k, n), V::load(y + k, n)), n); });
     }
 
+    // Four registers of x at a time stay where they are while all rows are added.
+    static void add_rows(float* x, const float* factors, const float* rows, int64_t stride, int64_t count, int64_t cols) {
+        int64_t k = 0;
+        for (; k + 4 * kLanes <= cols; k += 4 * kLanes) {
+            Reg sums[4];
+            for (int i = 0; i < 4; ++i) sums[i] = V::load(x + k + i * kLanes);
+            for (int64_t r = 0; r < count; ++r)
+                for (int i = 0; i < 4; ++i) sums[i] = V::fma(V::set(factors[r]), V::load(rows + r * stride + k + i * kLanes), sums[i]);
+            for (int i = 0; i < 4; ++i) V::store(x + k + i * kLanes, sums[i]);
+        }
+        for (; k < cols; k += kLanes) {
+            const int64_t n = cols - k < kLanes ? cols - k : kLanes;
+            Reg sum = V::load(x + k, n);
+            for (int64_t r = 0; r < count; ++r) sum = V::fma(V::set(factors[r]), V::load(rows + r * stride + k, n), sum);
+            V::store(x + k, sum, n);
+        }
+    }
+
     static void to_float16(const float* x, int64_t count, uint16_t* out) {
         sweep(count, [&](int64_t k) { V::store_half(out + k, V::load(x + k)); },
               [&](int64_t k, int64_t n) {
@@ -91,6 +109,7 @@ struct Elementwise {
         table.relu2.set(relu2, isa);
         table.swiglu.set(swiglu, isa);
         table.add.set(add, isa);
+        table.add_rows.set(add_rows, isa);
         table.to_float16.set(to_float16, isa);
     }
 };

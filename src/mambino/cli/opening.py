@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mambino.engine.native import KeyValues
 
 DEFAULT_CONTEXT = 32768
+KV_BYTES = {"f16": 2, "q8": 1}  # of an element of keys and values, by --kv
 _SMALLEST_DEFAULT = 2048
 
 
@@ -91,13 +92,12 @@ def open_all(options: ModelOptions, *, slots: int = 1, merges_adapter: bool = Fa
     into = adapters.default if merges_adapter else None
     if into is not None:
         checkpoint, adapters = merged(checkpoint, into), Adapters(named=adapters.named)
-    kv_bytes = 1 if options.kv == "q8" else 2
     plan = choose_plan(
         checkpoint,
         options.context,
         slots=slots,
         ceiling=options.memory,
-        kv_bytes=kv_bytes,
+        kv_bytes=KV_BYTES[options.kv],
         adapters_nbytes=adapters.nbytes,
     )
     model = model_of(
@@ -133,13 +133,12 @@ def choose_plan(
     config = checkpoint.config
     chosen = choose_context(config, context)
     while True:
-        token = config.state_nbytes(1, kv_bytes=kv_bytes) - config.state_nbytes(0)
         plan = plan_memory(
             config,
             weights_nbytes=checkpoint.nbytes,
             context=chosen,
             slots=slots,
-            kv_token_nbytes=token,
+            kv_bytes=kv_bytes,
             ceiling=ceiling,
             adapters_nbytes=adapters_nbytes,
         )

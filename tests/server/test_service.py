@@ -14,6 +14,8 @@ from mambino.generation.prefix_cache import RECENT_PLACES
 from mambino.server.self_test import self_test
 from mambino.server.worker import BatchingLM
 from serving import HELLO, Served, reply_service
+from tiny_chat import tiny_chat_config, tiny_tokenizer
+from tiny_models import tiny_adapter
 
 Serve = Callable[..., Served]
 PATH = "/v1/chat/completions"
@@ -51,11 +53,11 @@ def test_the_self_test_sees_a_model_whose_answers_depend_on_neighbours(tiny_conf
     assert any("among 3 others" in fault for fault in faults(LeakyLM(tiny_config)))
 
 
-def talk(served: Served, turns: int) -> list[dict[str, str]]:
+def talk(served: Served, turns: int, **fields: object) -> list[dict[str, str]]:
     messages = [{"role": "system", "content": "S"}]
     for number in range(turns):
         messages.append({"role": "user", "content": f"question {number} " + "words " * 4})
-        reply = served.post("/v1/chat/completions", {"messages": messages, "max_tokens": 20})
+        reply = served.post("/v1/chat/completions", {"messages": messages, "max_tokens": 20, **fields})
         assert reply.status_code == 200, reply.text
         assert reply.json()["usage"]["prompt_tokens"] < served.service.context
         messages.append({"role": "assistant", "content": "ok"})
@@ -68,22 +70,25 @@ def test_a_long_conversation_loses_its_oldest_turns_if_the_server_says_so() -> N
     assert refusing.post("/v1/chat/completions", {"messages": [*messages, messages[1]]}).status_code == 400
 
 
-def test_a_long_conversation_is_summed_up_if_the_server_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = Served(reply_service(["ok"], context=900, slots=1, when_full="summarise"))
-    asked: list[list[str]] = []
+def test_a_long_conversation_is_summed_up_by_whom_it_was_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = tiny_adapter(tiny_chat_config(tiny_tokenizer()), 1)
+    service = reply_service(["ok"], context=900, slots=1, when_full="summarise", adapters={"mine": adapter})
+    served, asked = Served(service), list[AnswerRequest]()
     answer = served.service.answerer.answer
 
     def noted(request: AnswerRequest, **options: Any) -> Answer:
-        asked.append([message.content for message in request.messages])
+        asked.append(request)
         return answer(request, **options)
 
     monkeypatch.setattr(served.service.answerer, "answer", noted)
-    talk(served, turns=16)
-    summed = next(texts for texts in asked if texts[-1].startswith("Summarise our conversation"))
-    assert any("question 0" in text for text in summed)
-    assert any("Summary of our earlier conversation:\nok" in text for text in asked[-1])
-    assert not any("question 0" in text for text in asked[-1])
-    assert "question 15" in asked[-1][-1]
+    talk(served, turns=16, adapter="mine")
+    texts = [[message.content for message in request.messages] for request in asked]
+    summed = next(place for place, said in enumerate(texts) if said[-1].startswith("Summarise our conversation"))
+    assert any("question 0" in text for text in texts[summed])
+    assert asked[summed].adapter is adapter
+    assert any("Summary of our earlier conversation:\nok" in text for text in texts[-1])
+    assert not any("question 0" in text for text in texts[-1])
+    assert "question 15" in texts[-1][-1]
 
 
 def test_what_is_dropped_from_a_conversation_is_forgotten_by_the_cache() -> None:

@@ -5,7 +5,6 @@ Knows any LanguageModel and its tokenizer, no terminal and no server. Start at C
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from dataclasses import replace
 from itertools import takewhile
 
 from mambino.chat.answer import Answer, Progress
@@ -265,10 +264,8 @@ class Chat:
 
     def _summary(self, messages: Sequence[Message]) -> str:
         """What messages say, in the model's words; "" if even that does not fit."""
-        request = replace(
-            summary_request(messages, has_thinking_switch=self.prompt.template.has_thinking_switch),
-            adapter=self.adapter,
-        )
+        has_switch = self.prompt.template.has_thinking_switch
+        request = summary_request(messages, has_thinking_switch=has_switch, adapter=self.adapter)
         try:
             with self.answerer.answer(request) as answer:
                 for _ in answer:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mambino.chat.messages import Message
 from mambino.chat.request import AnswerRequest
 from mambino.generation.params import SamplingParams
+from mambino.lm import Adapter
 
 _TOKENS = 320
 _QUESTION = (
@@ -13,10 +14,13 @@ _QUESTION = (
 )
 
 
-def summary_request(messages: Sequence[Message], *, has_thinking_switch: bool) -> AnswerRequest:
-    """Asks for a summary of messages, without tools, greedily, and without thinking if that can be switched off."""
+def summary_request(
+    messages: Sequence[Message], *, has_thinking_switch: bool, adapter: Adapter | None
+) -> AnswerRequest:
+    """Asks for a summary of messages by who had them: no tools, greedily, no thinking if that can be switched off."""
     return AnswerRequest(
         messages=(*messages, Message(role="user", content=_QUESTION)),
         params=SamplingParams(temperature=0.0, max_tokens=_TOKENS),
         thinking=False if has_thinking_switch else None,
+        adapter=adapter,
     )

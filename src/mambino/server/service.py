@@ -133,7 +133,7 @@ class Service:
         loop = asyncio.get_running_loop()
 
         def summarise(messages: Sequence[Message]) -> str:
-            summary = asyncio.run_coroutine_threadsafe(self._summary(messages), loop)
+            summary = asyncio.run_coroutine_threadsafe(self._summary(messages, request.adapter), loop)
             self._summaries.add(summary)
             try:
                 return summary.result()
@@ -156,9 +156,9 @@ class Service:
         self.check_room(self.answerer.count_tokens(fitting))
         return fitting
 
-    async def _summary(self, messages: Sequence[Message]) -> str:
+    async def _summary(self, messages: Sequence[Message], adapter: Adapter | None) -> str:
         has_switch = self.answerer.prompt.template.has_thinking_switch
-        request = summary_request(messages, has_thinking_switch=has_switch)
+        request = summary_request(messages, has_thinking_switch=has_switch, adapter=adapter)
         try:
             self.check_room(await self.count(request))
             (running,) = self.open([request])

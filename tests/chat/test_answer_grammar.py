@@ -34,7 +34,10 @@ CALL = ToolCall(id="", name="light", arguments={"room": 'the "hall"', "level": 7
 BRIEF = ToolCall(id="", name="light", arguments={"room": "hall", "level": 7})
 NOW = ToolCall(id="", name="clock", arguments={})
 WIRES = pytest.mark.parametrize("wire", [NEMOTRON, HERMES, NANO_V2], ids=lambda wire: wire.name)
-TOKENIZERS = pytest.mark.parametrize("tokenizer", [SPELLED, SPECIAL], ids=["spelled", "special"])
+INNER = tiny_tokenizer(
+    control=(*CONTROL, "<tool_call>", "</tool_call>", "<function=", "</function>", "<parameter=", "</parameter>")
+)
+TOKENIZERS = pytest.mark.parametrize("tokenizer", [SPELLED, SPECIAL, INNER], ids=["spelled", "special", "inner"])
 
 
 def answer(

@@ -24,7 +24,7 @@ from mambino.chat.wire.format import (
 )
 from mambino.chat.wire.tags import TagFinder
 from mambino.chat.wire.typed_values import is_text, property_schemas, restored
-from mambino.chat.wire.xml_grammar import xml_call_grammar
+from mambino.chat.wire.xml_grammar import CallTags, xml_call_grammar
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
 FUNCTION, FUNCTION_END = "<function=", "</function>"
@@ -215,7 +215,11 @@ def _rendered_value(value: object) -> str:
 
 
 def _grammar(tools: Tools, spelling: TagSpelling) -> CallGrammar:
-    return xml_call_grammar(tools, OPENING, spelling(OPENING), spelling(CLOSING))
+    tags = CallTags(
+        opening=OPENING, closing=CLOSING, function=FUNCTION, function_end=FUNCTION_END, parameter=PARAMETER,
+        parameter_end=PARAMETER_END,
+    )  # fmt: skip
+    return xml_call_grammar(tools, tags, spelling)
 
 
 NEMOTRON = WireFormat(

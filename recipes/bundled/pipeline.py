@@ -43,7 +43,7 @@ from recipes.bundled.recipe import (
 
 RANKED = "2-ranked"
 SPACE = default_space(CONFIG, least=0.15)  # embeddings are a quarter of it: the rest must shrink further for half
-_TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 6, 20, 12, 6
+_TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 4, 15, 12, 4
 
 
 def run(folder: Path, prepared: Prepared) -> tuple[HybridLM, dict[str, SubConfig]]:

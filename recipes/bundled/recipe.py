@@ -62,7 +62,7 @@ class Stage:
 
 PRETRAIN = Stage(
     name="1-pretrained",
-    schedule=WarmupStableDecay(warmup_steps=WARMUP, stable_steps=4000, decay_steps=600),
+    schedule=WarmupStableDecay(warmup_steps=WARMUP, stable_steps=3050, decay_steps=200),
     optim=OptimSettings(learning_rate=3e-3, weight_decay=0.05),
     assistant_rows=32_000,
     row_shares=DRILLS,
@@ -71,9 +71,9 @@ PRETRAIN = Stage(
 )
 ELASTIC = Stage(
     name="3-elastic",
-    schedule=Cosine(warmup_steps=20, decay_steps=230, floor=0.3),
+    schedule=Cosine(warmup_steps=20, decay_steps=180, floor=0.3),
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
-    assistant_rows=8_000,
+    assistant_rows=4_000,
     row_shares=ASSISTANT,
     shares={"stories": 0.06, "books": 0.02, "chats": 0.16, "requests": 0.04, "copies": 0.12, "assistant": 0.60},
     seed=SEED + 1,
@@ -81,11 +81,11 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="4-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=380, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=880, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
-    assistant_rows=12_000,
-    row_shares=ASSISTANT,
-    shares={"stories": 0.02, "books": 0.0, "chats": 0.17, "requests": 0.03, "copies": 0.03, "assistant": 0.75},
+    assistant_rows=10_000,
+    row_shares={**ASSISTANT, "drill": 0.4, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3},
+    shares={"stories": 0.02, "books": 0.0, "chats": 0.22, "requests": 0.03, "copies": 0.03, "assistant": 0.70},
     seed=SEED + 2,
 )
 # Not part of the bundled file: the same model, made to bear rounding to 4 bits.

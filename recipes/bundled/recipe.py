@@ -81,7 +81,7 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="4-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=880, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=700, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
     assistant_rows=10_000,
     row_shares={**ASSISTANT, "drill": 0.4, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3},

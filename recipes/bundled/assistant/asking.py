@@ -19,7 +19,7 @@ _OWN_DEVICE = 0.3  # of the tools listed belong to one device, and are made on t
 _SHARED_DEVICE = 0.5  # of these belong to one and the same
 _RENAMED = 0.4  # of tools have other names for themselves and their parameters than usual
 _SLOPPY = 0.12  # of requests begin with a small letter, or end without a stop
-_MADE_UP = 0.25  # of names
+_MADE_UP = 0.4  # of names
 POLITE: Mapping[Split, tuple[str, ...]] = {  # in grammar.expand's notation
     "train": (
         "{text}.", "{text}.", "{text}.", "{text}.", "{text}.", "{text}", "{text}", "{text}!",

@@ -7,13 +7,21 @@ Made-up words are in the same two halves, by a hash of their spelling. Start at 
 import random
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from recipes.bundled.assistant.row import Split
 
 _ONSETS = tuple("b br d dr f fl g gr h j k kl l m n p pr r s st t tr v w z".split())
 _VOWELS = tuple("a e i o u ai ee oo".split())
 _CODAS = ("", "", "", "l", "m", "n", "r", "s", "t", "x")
+# Spelled like words that exist, so that whatever a name is cut into has been copied before.
+_RICH_ONSETS = tuple(
+    "bl c c ch cl cr d f g gh gl h h l m n ph pl qu r s sc sh sk sl sm sn sp squ str sw t th tw wh y".split()
+)
+_RICH_VOWELS = tuple("a e i o u a e i o u ou ea ie au oi ay ow y ui".split())
+_RICH_CODAS = ("", "b", "ck", "d", "er", "er", "f", "g", "ing", "ion", "ish", "le", "ler", "nd", "ng", "nk", "nt", "or", "p",
+               "rd", "rk", "rs", "s", "sh", "ss", "st", "t", "ten", "th", "ty", "um", "w", "y", "z", "dle", "zer")  # fmt: skip
+_RICH = 0.6
 _HELD_OUT_ONE_IN = 5
 
 
@@ -83,11 +91,28 @@ LEXICONS: Mapping[Split, Lexicon] = {
 }  # fmt: skip
 
 
+_LISTED = frozenset(
+    word.lower()
+    for lexicon in LEXICONS.values()
+    for field in fields(lexicon)
+    for name in getattr(lexicon, field.name)
+    for word in name.split()
+)
+
+
 def made_up(rng: random.Random, split: Split) -> str:
     """A word that nobody knows, such as "broomain": it can only be copied."""
     while True:
-        word = "".join(rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(rng.randint(2, 3)))
-        word += rng.choice(_CODAS)
+        is_rich = rng.random() < _RICH
+        onsets, vowels, codas = (_RICH_ONSETS, _RICH_VOWELS, _RICH_CODAS) if is_rich else (_ONSETS, _VOWELS, _CODAS)
+        syllables = rng.randint(1, 3) if is_rich else rng.randint(2, 3)
+        word = "".join(
+            rng.choice(onsets) + rng.choice(vowels) + (rng.choice(codas[:4]) if is_rich else "")
+            for _ in range(syllables)
+        )
+        word += rng.choice(codas)
+        if word in _LISTED:
+            continue
         if (zlib.crc32(word.encode()) % _HELD_OUT_ONE_IN == 0) == (split == "held_out"):
             return word
 

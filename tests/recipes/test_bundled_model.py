@@ -30,7 +30,8 @@ def answer(path: Path, *said: str) -> str:
     messages = [Message(role=("user", "assistant")[index % 2], content=text) for index, text in enumerate(said)]
     prompt = PromptEncoder(tokenizer)
     ids = prompt.encode(prompt.render(messages))
-    params = SamplingParams(temperature=0.0, max_tokens=300, stop_token_ids=tuple(tokenizer.eos_token_ids))
+    most = 500  # a whole story: spaces are tokens of their own
+    params = SamplingParams(temperature=0.0, max_tokens=most, stop_token_ids=tuple(tokenizer.eos_token_ids))
     events = generate(model, model.new_state(1024), ids, params, decoder=tokenizer.stream())
     return "".join(event.text for event in events)
 

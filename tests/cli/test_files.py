@@ -55,6 +55,22 @@ def test_info_kernels_is_a_table_of_ops(mambino: Any, gguf: Path) -> None:
 
 
 @pytest.mark.native
+def test_info_kernels_leaves_out_what_this_machine_lacks(
+    mambino: Any, gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mambino import _native
+
+    def names(isa: str) -> dict[str, str]:
+        if isa == "avx512":
+            raise _native.NativeError("[kernels] this machine lacks avx512")
+        return {"ssm_scan": "reference"}
+
+    monkeypatch.setattr("mambino.engine.info._native.kernel_names", names)
+    table = mambino("info", str(gguf), "--kernels")[1].partition("\n\n")[2]
+    assert ("avx2" in table, "avx512" in table) == (True, False)
+
+
+@pytest.mark.native
 def test_run_answers_from_a_file(mambino: Any, gguf: Path) -> None:
     args = ("run", "-m", str(gguf), "hi", "-n", "5", "--seed", "1", "--json")
     code, out, _ = mambino(*args, "--threads", "1")

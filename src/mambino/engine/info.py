@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mambino import _native
 from mambino.engine.native import Isa
+from mambino.errors import Unsupported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,9 @@ class EngineInfo:
 
 
 def engine_info(isa: Isa = "best") -> EngineInfo:
-    """Describe the compiled engine, with kernels as chosen for isa. Raises NativeError for one this machine lacks."""
-    return EngineInfo(
-        build_id=_native.BUILD_ID, isa=_native.best_isa() if isa == "best" else isa, kernels=_native.kernel_names(isa)
-    )
+    """Describe the compiled engine, with kernels as chosen for isa. Raises Unsupported for one this machine lacks."""
+    try:
+        kernels = _native.kernel_names(isa)
+    except _native.NativeError as error:
+        raise Unsupported(str(error)) from error
+    return EngineInfo(build_id=_native.BUILD_ID, isa=_native.best_isa() if isa == "best" else isa, kernels=kernels)

@@ -29,7 +29,7 @@ from mambino.quant.mixes import plan_for_mix
 from mambino.train.optim import OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents, prepare
 from recipes.bundled.pipeline import RANKED, SPACE, harden, model_after, stream
-from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT
+from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, MIDTRAIN, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT
 from recipes.elastic_baselines import Arm, Settings, compare
 
 _OPTIM = OptimSettings(learning_rate=1e-3)
@@ -45,14 +45,14 @@ def arms(folder: Path, prepared: Prepared, steps: int) -> list[Arm]:
     )
     settings = Settings(
         share=min(BUDGETS.values()), steps=steps, rows=ROWS, row_size=ROW_SIZE,
-        parent_steps=PRETRAIN.schedule.total_steps,
+        parent_steps=PRETRAIN.schedule.total_steps + MIDTRAIN.schedule.total_steps,
     )  # fmt: skip
-    return compare(model_after(PRETRAIN, folder), training, held_out, settings, folder / "comparisons")
+    return compare(model_after(MIDTRAIN, folder), training, held_out, settings, folder / "comparisons")
 
 
 def searches(folder: Path, prepared: Prepared) -> list[dict[str, object]]:
     """For every budget: KL to the parent after the same short distillation, of tried sizes and of the router's."""
-    parent, importance = model_after(PRETRAIN, folder), read_importance(folder / RANKED)
+    parent, importance = model_after(MIDTRAIN, folder), read_importance(folder / RANKED)
     permute(parent, order_of(CONFIG, importance))
     budgets = [Budget(name=name, cost=parameters, limit=share * parameters(CONFIG)) for name, share in BUDGETS.items()]
     batches = stream(ELASTIC, folder, prepared)

@@ -31,6 +31,7 @@ from recipes.bundled.recipe import (
     BUDGETS,
     CONFIG,
     ELASTIC,
+    MIDTRAIN,
     PRETRAIN,
     QAD,
     QAD_MIX,
@@ -41,7 +42,7 @@ from recipes.bundled.recipe import (
     Stage,
 )
 
-RANKED = "2-ranked"
+RANKED = "3-ranked"
 SPACE = default_space(CONFIG, least=0.15)  # embeddings are a quarter of it: the rest must shrink further for half
 _TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 4, 15, 12, 4
 
@@ -50,7 +51,8 @@ def run(folder: Path, prepared: Prepared) -> tuple[HybridLM, dict[str, SubConfig
     """Train, or continue, all stages: the nested model, and its smaller sizes by name. Mutates folder."""
     torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
     parent = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
-    run_stage(parent, PRETRAIN, language_loss(), folder, prepared)
+    for stage in (PRETRAIN, MIDTRAIN):
+        run_stage(parent, stage, language_loss(), folder, prepared)
     subs = rank(parent, folder, prepared)
     teacher = copy.deepcopy(parent).eval().requires_grad_(False)
     sizes = (SubConfig.whole(CONFIG), *subs.values())
@@ -139,7 +141,7 @@ def harden(folder: Path, prepared: Prepared) -> None:
 
 
 def model_after(stage: Stage, folder: Path) -> HybridLM:
-    """As the stage left it; PRETRAIN: before the parts were sorted."""
+    """As the stage left it; PRETRAIN and MIDTRAIN: before the parts were sorted."""
     model = HybridLM(CONFIG)
     checkpoint.load_weights(folder / stage.name / "latest.pt", model)
     return model

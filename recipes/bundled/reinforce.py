@@ -1,7 +1,7 @@
 """The last step of the bundled model: reinforcement at full size, and the smaller sizes taught what it changed.
 
 python -m recipes.bundled.reinforce --folder RUN --out src/mambino/bundled, after recipes.bundled. It writes the files
-only when told where: look at results.json in RUN/6-reinforced first. Start at main.
+only when told where: look at results.json in RUN/7-reinforced first. Start at main.
 """
 
 import argparse

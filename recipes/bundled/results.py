@@ -22,7 +22,7 @@ from mambino.train import checkpoint
 from recipes.bundled.assistant.judge import evaluate
 from recipes.bundled.export import write_gguf
 from recipes.bundled.pipeline import chosen_sizes
-from recipes.bundled.recipe import CONFIG, ELASTIC, PRETRAIN, QAD, QAD_MIX, SETTLE, SFT
+from recipes.bundled.recipe import CONFIG, ELASTIC, MIDTRAIN, PRETRAIN, QAD, QAD_MIX, SETTLE, SFT
 
 SEED = 77  # of the rows and games of this page
 _MEASURES = {
@@ -52,7 +52,7 @@ class Entry:
 def entries(folder: Path) -> Iterator[Entry]:
     """Everything that folder has reached."""
     sizes = {"100%": SubConfig.whole(CONFIG), **chosen_sizes(folder)}
-    for stage in (PRETRAIN, ELASTIC, SFT, QAD, SETTLE):
+    for stage in (PRETRAIN, MIDTRAIN, ELASTIC, SFT, QAD, SETTLE):
         path, is_nested = folder / stage.name / "latest.pt", stage in (ELASTIC, SFT, SETTLE)
         mixes = {SFT.name: ("q8_0", QAD_MIX), QAD.name: (QAD_MIX,)}.get(stage.name, ("q8_0",))
         for size, sub in sizes.items():

@@ -142,7 +142,7 @@ def test_advantages_leave_one_out_skip_the_unscored_and_divide_by_spread() -> No
 
 @pytest.mark.parametrize(
     ("max_tokens", "steps"),
-    [pytest.param(1, 22, id="bandit", marks=pytest.mark.slow), pytest.param(3, 30, id="world", marks=pytest.mark.slow)],
+    [pytest.param(1, 30, id="bandit", marks=pytest.mark.slow), pytest.param(3, 30, id="world", marks=pytest.mark.slow)],
 )
 def test_the_known_optimum_is_reached_and_sampler_and_trainer_agree(
     tmp_path: Path, max_tokens: int, steps: int

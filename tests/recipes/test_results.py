@@ -28,6 +28,6 @@ def test_the_page_says_what_the_reports_say() -> None:
     }
     lines = page([(entry(PRETRAIN.name, "100%"), early), (entry(SFT.name, "50%"), late)]).splitlines()
     assert "| 1-pretrained | 100% | q8_0 | 3.50 | - | - | - | - | - | 25.0 (15.0-35.0) |" in lines
-    assert "| 4-sft | 50% | q8_0 | 3.50 | 50.0 (40.0-60.0) | - | - | - | - | 75.0 (65.0-85.0) |" in lines
+    assert "| 5-sft | 50% | q8_0 | 3.50 | 50.0 (40.0-60.0) | - | - | - | - | 75.0 (65.0-85.0) |" in lines
     assert "| call | 50.0 (40.0-60.0) |" in lines
     assert "| farm | 40.0 (30.0-50.0) | 10.0 | 90.0 |" in lines

@@ -13,23 +13,24 @@ from recipes.bundled.assistant.row import Abstain, Calls, Check, Row, Split
 from recipes.bundled.assistant.tool_rows import NO_TOOL, calling
 
 _TURNS = (4, 5, 6, 7, 8)
-_UNFIT = 0.2  # of requests are for a tool that is not listed
-_TWO = 0.12  # of the others want two things
 
 
-def tools(rng: random.Random, split: Split) -> Row:
-    """Up to five tools, and requests that one of them serves, or none."""
+def tools(rng: random.Random, split: Split, *, unfit_share: float = 0.2, two_share: float = 0.12) -> Row:
+    """Up to five tools, and requests that one of them serves, or none.
+
+    unfit_share: of requests are for a tool that is not listed; two_share: of the others want two things.
+    """
     offered = list[Offered]()
     while not offered:
         unfit, *offered = offer(rng, split, rng.randint(3, 6))
     messages = list[Message]()
     check: Check = Abstain()
     for _ in range(rng.choice(_TURNS)):
-        if rng.random() < _UNFIT:
+        if rng.random() < unfit_share:
             wanted, check = [wish(rng, split, unfit)], Abstain()
             answer = Message(role="assistant", content=rng.choice(NO_TOOL))
         else:
-            count = 2 if rng.random() < _TWO else 1
+            count = 2 if rng.random() < two_share else 1
             wanted = [wish(rng, split, rng.choice(offered), number=number) for number in range(1, count + 1)]
             answer, check = calling(False, wanted), Calls(calls=tuple(one.call for one in wanted))
         messages += [Message(role="user", content=joined(rng, wanted)), answer]

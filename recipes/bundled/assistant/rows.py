@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from recipes.bundled.assistant import (
     chat_rows,
@@ -38,8 +39,8 @@ def rows(count: int, *, seed: int, split: Split, shares: Mapping[str, float] = S
         "persona": fact_rows.persona, "grounded": fact_rows.grounded,
         "instruction": instruction_rows.instruction, "standing": instruction_rows.standing,
         "structured": instruction_rows.structured, "game": Games().row, "chat": chat_rows.chat,
-        "drill": drill_rows.tools, "home_drill": drill_rows.home, "fact_drill": drill_rows.facts,
-        "instruction_drill": drill_rows.instructions,
+        "drill": drill_rows.tools, "choice_drill": partial(drill_rows.tools, unfit_share=0.45, two_share=0.3),
+        "home_drill": drill_rows.home, "fact_drill": drill_rows.facts, "instruction_drill": drill_rows.instructions,
     }  # fmt: skip
     for kind in rng.choices(list(shares), list(shares.values()), k=count):
         yield makers[kind](rng, split)

@@ -29,7 +29,7 @@ from mambino.quant.mixes import plan_for_mix
 from mambino.train.optim import OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents, prepare
 from recipes.bundled.pipeline import RANKED, SPACE, harden, model_after, stream
-from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, MIDTRAIN, PRETRAIN, QAD, QAD_MIX, ROW_SIZE, ROWS, SEED, SFT
+from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, MIDTRAIN, PRETRAIN, QAD, QAD_MIX, SEED, SFT
 from recipes.elastic_baselines import Arm, Settings, compare
 
 _OPTIM = OptimSettings(learning_rate=1e-3)
@@ -44,7 +44,7 @@ def arms(folder: Path, prepared: Prepared, steps: int) -> list[Arm]:
         folder / "comparisons" / "held_out.npz", prepared.tokenizer, 1000, seed=SEED + 9, split="held_out"
     )
     settings = Settings(
-        share=min(BUDGETS.values()), steps=steps, rows=ROWS, row_size=ROW_SIZE,
+        share=min(BUDGETS.values()), steps=steps, rows=ELASTIC.rows, row_size=ELASTIC.row_size,
         parent_steps=PRETRAIN.schedule.total_steps + MIDTRAIN.schedule.total_steps,
     )  # fmt: skip
     return compare(model_after(MIDTRAIN, folder), training, held_out, settings, folder / "comparisons")

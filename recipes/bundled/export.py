@@ -28,12 +28,11 @@ from recipes.bundled.data import Prepared, assistant_documents
 from recipes.bundled.recipe import (
     CONFIG,
     ELASTIC,
+    LONG_ROW_SIZE,
     MIDTRAIN,
     MODEL_NAME,
     PRETRAIN,
     REINFORCED,
-    ROW_SIZE,
-    ROWS,
     SEED,
     SETTLE,
     SFT,
@@ -96,7 +95,7 @@ def record(folder: Path, prepared: Prepared, model: HybridLM, subs: Mapping[str,
         commit=source_commit(Path(__file__).parent),
         config=write_hf_config(CONFIG),
         settings={
-            "rows": ROWS, "row_size": ROW_SIZE, "stages": [asdict(stage) for stage in stages], "sources": SOURCES,
+            "stages": [asdict(stage) for stage in stages], "sources": SOURCES,
             "sizes": {name: sub.to_json() | {"parameters": sub.config.num_parameters} for name, sub in sizes.items()},
             "reinforcement": json.loads(reinforced.read_text(encoding="utf-8")) if reinforced.exists() else [],
             "notes": NOTES,
@@ -116,8 +115,8 @@ def record(folder: Path, prepared: Prepared, model: HybridLM, subs: Mapping[str,
 @torch.no_grad()
 def loss_of(model: HybridLM, documents: Documents) -> float:
     """Nats a token over all of documents."""
-    packed = pack([len(documents[index]) for index in range(len(documents))], ROW_SIZE)
-    return held_out_loss(model, [fill([[documents[index] for index in row]], ROW_SIZE) for row in packed])
+    packed = pack([len(documents[index]) for index in range(len(documents))], LONG_ROW_SIZE)
+    return held_out_loss(model, [fill([[documents[index] for index in row]], LONG_ROW_SIZE) for row in packed])
 
 
 def _log(path: Path) -> list[dict[str, float]]:

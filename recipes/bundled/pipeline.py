@@ -35,8 +35,6 @@ from recipes.bundled.recipe import (
     PRETRAIN,
     QAD,
     QAD_MIX,
-    ROW_SIZE,
-    ROWS,
     SEED,
     SFT,
     Stage,
@@ -83,7 +81,7 @@ def stream(stage: Stage, folder: Path, prepared: Prepared) -> MixedBatches:
         shares=stage.row_shares,
     )
     corpora = {**prepared.training, "assistant": rows}
-    return MixedBatches(corpora, lambda step: stage.shares, rows=ROWS, row_size=ROW_SIZE, seed=stage.seed)
+    return MixedBatches(corpora, lambda step: stage.shares, rows=stage.rows, row_size=stage.row_size, seed=stage.seed)
 
 
 def rank(parent: HybridLM, folder: Path, prepared: Prepared) -> dict[str, SubConfig]:

@@ -30,8 +30,8 @@ CONFIG = HybridConfig(
     bos_token_id=SPECIALS.index(BOS),
     eos_token_ids=(SPECIALS.index(EOS), SPECIALS.index("</s>")),
 )
-# Of the assistant's rows, by kind: more calls and fewer games than rows.SHARES, whose games are long.
-ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08}
+# Of the assistant's rows, by kind: more calls than rows.SHARES.
+ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.12, "chat": 0.08}
 # What PRETRAIN adds: in the rows above, finding the tool and its arguments is rare; see drill_rows.
 DRILLS = {
     **ASSISTANT, "calls": 0.16, "no_tool": 0.12, "missing": 0.10, "result": 0.08, "instruction": 0.14, "standing": 0.05,
@@ -43,8 +43,14 @@ MIDDLE = {
     **DRILLS, "no_tool": 0.22, "status": 0.10, "desk": 0.06, "grounded": 0.14, "game": 0.10,
     "drill": 0.8, "choice_drill": 0.8, "home_drill": 0.6, "fact_drill": 0.6, "instruction_drill": 0.5,
 }  # fmt: skip
+# SFT: everything, and the games, which need many states.
+TAUGHT = {
+    **ASSISTANT, "game": 0.30,
+    "drill": 0.2, "choice_drill": 0.2, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3,
+}  # fmt: skip
 BUDGETS = {"75%": 0.75, "50%": 0.50}  # shares of the parent's parameters
 ROWS, ROW_SIZE = 5, 640
+LONG_ROWS, LONG_ROW_SIZE = 4, 840  # a fight's state, and the action after it, are up to 830 tokens
 WARMUP = 50  # steps of the parent
 
 
@@ -63,6 +69,8 @@ class Stage:
     shares: Mapping[str, float]
     seed: int
     target_weight: float = 1.0
+    rows: int = ROWS
+    row_size: int = ROW_SIZE
 
 
 PRETRAIN = Stage(
@@ -89,16 +97,20 @@ ELASTIC = Stage(
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
     assistant_rows=4_000,
     row_shares=ASSISTANT,
+    rows=LONG_ROWS,
+    row_size=LONG_ROW_SIZE,
     shares={"stories": 0.06, "books": 0.02, "chats": 0.16, "requests": 0.04, "copies": 0.12, "assistant": 0.60},
     seed=SEED + 1,
     target_weight=0.3,
 )
 SFT = Stage(
     name="5-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=700, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=780, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
     assistant_rows=10_000,
-    row_shares={**ASSISTANT, "drill": 0.4, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3},
+    row_shares=TAUGHT,
+    rows=LONG_ROWS,
+    row_size=LONG_ROW_SIZE,
     shares={"stories": 0.02, "books": 0.0, "chats": 0.22, "requests": 0.03, "copies": 0.03, "assistant": 0.70},
     seed=SEED + 2,
 )
@@ -109,6 +121,8 @@ QAD = Stage(
     optim=OptimSettings(learning_rate=1e-4, weight_decay=0.0, use_muon=False),
     assistant_rows=6_000,
     row_shares=ASSISTANT,
+    rows=LONG_ROWS,
+    row_size=LONG_ROW_SIZE,
     shares=SFT.shares,
     seed=SEED + 3,
 )
@@ -121,6 +135,8 @@ SETTLE = Stage(
     optim=OptimSettings(learning_rate=4e-4, weight_decay=0.0),
     assistant_rows=4_000,
     row_shares=ASSISTANT,
+    rows=LONG_ROWS,
+    row_size=LONG_ROW_SIZE,
     shares=SFT.shares,
     seed=SEED + 5,
     target_weight=0.0,

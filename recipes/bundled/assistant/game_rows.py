@@ -18,7 +18,7 @@ from mambino.worlds.games import new_world
 from mambino.worlds.world import Observation, World
 from recipes.bundled.assistant.row import Plays, Row, Split
 
-SHARES = {"game2048": 0.25, "farm": 0.2, "puzzle": 0.2, "dungeon": 0.15, "runner": 0.12, "combat": 0.08}
+SHARES = {"game2048": 0.10, "farm": 0.20, "puzzle": 0.13, "dungeon": 0.15, "runner": 0.20, "combat": 0.22}
 _FIRST_SEED = {"train": 1_000_000, "held_out": 2_000_000}  # evaluations count from 0
 _SEEDS = 1_000_000
 _MIN_STEPS, _MAX_STEPS = 30, 200  # of a game; the most as in mambino.evals.tasks.games

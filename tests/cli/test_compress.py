@@ -55,6 +55,14 @@ def test_rank_keeps_the_function_and_writes_its_scores(parent: Path, ranked: Pat
     assert sorted(json.loads((ranked / "ranking/ranking.json").read_text())["depth_order"]) == [0, 1, 2, 3, 4]
 
 
+def test_one_long_text_is_read_in_pieces(mambino: Any, parent: Path, tmp_path: Path) -> None:
+    book = tmp_path / "book.txt"
+    book.write_text(40 * STORY, encoding="utf-8")
+    one_row = ("--data", str(book), "--rows", "1", "--row-size", "48", "--batches", "1")
+    code, _, err = mambino("compress", "rank", str(parent / "big"), *one_row, "--out", str(tmp_path / "out"))
+    assert code == 0, err
+
+
 def test_train_then_slice_then_run(mambino: Any, parent: Path, ranked: Path, tmp_path: Path) -> None:
     nested, small = tmp_path / "nested", tmp_path / "small.gguf"
     train = ("compress", "train", str(ranked), *text(parent), "--budget", "60%", "--search", "largest",

@@ -54,6 +54,16 @@ def test_a_document_longer_than_a_row_is_cut() -> None:
     assert batch.targets_BT.tolist() == [[2, 3, 4, IGNORED]]
 
 
+def test_pieces_of_a_long_document_are_all_read() -> None:
+    source = documents(9, 2, 4)
+    pieces = source.in_pieces(4)
+    assert [piece.tokens.tolist() for piece in (pieces[place] for place in range(len(pieces)))] == [
+        [1, 2, 3, 4], [5, 6, 7, 8], [9], [10, 11], [12, 13, 14, 15],
+    ]  # fmt: skip
+    assert pieces.sha256 != source.sha256
+    assert source.in_pieces(9).sha256 == source.sha256
+
+
 def mixed(weights: dict[str, float] | None = None) -> MixedBatches:
     corpora = {"a": documents(3, 5, 2, 7, first=100), "b": documents(4, 4, 1, first=200)}
     shares = weights or {"a": 0.5, "b": 0.5}

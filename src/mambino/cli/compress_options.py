@@ -104,21 +104,27 @@ def module_of(checkpoint: Checkpoint) -> "HybridLM":
     return model
 
 
-def documents_of(checkpoint: Checkpoint, text: TextOptions) -> "tuple[Documents, Documents]":
-    """Training and held-out documents of --data."""
+def documents_of(
+    checkpoint: Checkpoint, text: TextOptions, *, longest_row: int | None = None
+) -> "tuple[Documents, Documents]":
+    """Training and held-out documents of --data, long ones in pieces of a row.
+
+    longest_row: of the stages, where they differ from text.row_size.
+    """
     from mambino.train.corpus import read_corpus, split_held_out
 
     if not text.data:
         raise click.UsageError("expected at least one --data FILE")
-    return split_held_out(read_corpus(text.data, tokenizer_of(checkpoint), parse_special=text.parse_special), 0.05)
+    corpus = read_corpus(text.data, tokenizer_of(checkpoint), parse_special=text.parse_special)
+    return split_held_out(corpus.in_pieces(longest_row or text.row_size), 0.05)
 
 
 def stream_of(documents: "Documents", text: TextOptions, *, row_size: int | None = None) -> "MixedBatches":
     from mambino.train.data import MixedBatches
 
-    return MixedBatches(
-        {"text": documents}, lambda _: {"text": 1.0}, rows=text.rows, row_size=row_size or text.row_size, seed=text.seed
-    )
+    size = row_size or text.row_size
+    pieces = documents.in_pieces(size)
+    return MixedBatches({"text": pieces}, lambda _: {"text": 1.0}, rows=text.rows, row_size=size, seed=text.seed)
 
 
 def held_out_batches(documents: "Documents", text: TextOptions, count: int = 4) -> "list[Batch]":

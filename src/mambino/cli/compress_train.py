@@ -106,7 +106,7 @@ def command(
     from mambino.cli.compress_search import Search, find_subs
     from mambino.compress.elastic import ElasticLoss, ElasticSettings
 
-    training, held_out = documents_of(checkpoint, text)
+    training, held_out = documents_of(checkpoint, text, longest_row=max(stage.row_size for stage in planned))
     judged = held_out_batches(held_out, text)
     student = module_of(checkpoint)
     master = module_of(checkpoint if teacher is None else open_parent(teacher)).eval().requires_grad_(False)

@@ -6,7 +6,7 @@ batches. Knows nothing of models. Start at MixedBatches.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -62,6 +62,11 @@ class Documents:
             bounds=np.cumsum([0, *map(len, documents)], dtype=np.int64),
             counted=np.concatenate([document.counted for document in documents]),
         )
+
+    def in_pieces(self, size: int) -> "Documents":
+        """The same tokens; a document longer than size is several, each a beginning of its own."""
+        starts = [np.arange(start, end, size) for start, end in pairwise(self.bounds)]
+        return replace(self, bounds=np.concatenate([*starts, self.bounds[-1:]]))
 
     def __len__(self) -> int:
         return len(self.bounds) - 1

@@ -30,8 +30,8 @@ CONFIG = HybridConfig(
     bos_token_id=SPECIALS.index(BOS),
     eos_token_ids=(SPECIALS.index(EOS), SPECIALS.index("</s>")),
 )
-# Of the assistant's rows, by kind: more calls than rows.SHARES.
-ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.12, "chat": 0.08}
+# Of the assistant's rows, by kind: more calls and fewer games than rows.SHARES, whose games are long.
+ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08}
 # What PRETRAIN adds: in the rows above, finding the tool and its arguments is rare; see drill_rows.
 DRILLS = {
     **ASSISTANT, "calls": 0.16, "no_tool": 0.12, "missing": 0.10, "result": 0.08, "instruction": 0.14, "standing": 0.05,
@@ -97,15 +97,13 @@ ELASTIC = Stage(
     optim=OptimSettings(learning_rate=1.5e-3, weight_decay=0.05),
     assistant_rows=4_000,
     row_shares=ASSISTANT,
-    rows=LONG_ROWS,
-    row_size=LONG_ROW_SIZE,
     shares={"stories": 0.06, "books": 0.02, "chats": 0.16, "requests": 0.04, "copies": 0.12, "assistant": 0.60},
     seed=SEED + 1,
     target_weight=0.3,
 )
 SFT = Stage(
     name="5-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=780, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=680, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
     assistant_rows=10_000,
     row_shares=TAUGHT,

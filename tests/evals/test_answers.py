@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mambino.cli.main import exit_code
-from mambino.errors import InputError
+from mambino.errors import FormatError, InputError
 from mambino.evals.answers import score_answers, task_for_answers
-from mambino.evals.data import SuiteOptions
+from mambino.evals.data import SuiteOptions, read_rows
 from mambino.evals.tasks import ifeval
 
 
@@ -241,3 +241,107 @@ def test_ready_made_answers_are_scored_however_they_ended(gsm8k: SuiteOptions, t
     path = write(tmp_path / "a.jsonl", {"id": 0, "response": "2", "finish_reason": "length"})
     results = score_answers(task_for_answers("gsm8k", gsm8k, path), path)
     assert results.metrics["accuracy"].value == 1.0
+
+
+def test_rows_are_joined_by_the_suites_bare_question(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"prompt": "2+2?", "response": "4"}, {"question": "1+1?", "response": "2"})
+    assert [verdict.shares["accuracy"].part for verdict in scored(gsm8k, path).values()] == [1, 1]
+
+
+def test_a_prompt_that_several_samples_have_names_none(tmp_path: Path) -> None:
+    write(tmp_path / "gsm8k.jsonl", *2 * ({"question": "1+1?", "answer": "#### 2"},))
+    row = {"prompt": "1+1?", "response": "2"}
+    path = write(tmp_path / "a.jsonl", row, row | {"id": 1.0})
+    verdicts = scored(SuiteOptions(folder=tmp_path), path)
+    assert "2 samples" in verdicts["line 1"].unscored[0]
+    assert verdicts["1"].shares["accuracy"].part == 1
+
+
+def test_a_copy_of_the_suites_answer_is_no_response(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    gold = {"id": 1, "question": "2+2?", "answer": "#### 4"}
+    path = write(tmp_path / "a.jsonl", gold, gold | {"response": None}, gold | {"output": "5"})
+    one, two, three = scored(gsm8k, path).values()
+    assert one.unscored == two.unscored == ("the row has no response",)
+    assert three.shares["accuracy"].part == 0
+
+
+def test_kept_transcripts_are_scored_anew(gsm8k: SuiteOptions, tmp_path: Path) -> None:
+    kept = {
+        "id": "1",
+        "answer": {"response": "4", "finish_reason": "stop"},
+        "shares": {},
+        "unscored": [],
+        "details": {},
+    }
+    path = write(tmp_path / "a.jsonl", {"header": {"suite": "gsm8k"}}, kept)
+    assert [verdict.shares["accuracy"].part for verdict in scored(gsm8k, path).values()] == [1]
+
+
+def test_generated_prompts_of_another_length_are_not_scored(tmp_path: Path) -> None:
+    options = SuiteOptions(length=256, limit=1)
+    (sample,) = task_for_answers("ruler:niah_single_1", options, tmp_path).samples
+    rows = [{"id": sample.id, "prompt": prompt, "response": "no"} for prompt in (sample.prompt, "another text")]
+    right, other = scored(options, write(tmp_path / "a.jsonl", *rows), "ruler:niah_single_1").values()
+    assert right.shares["score"].part == 0
+    assert "another --length" in other.unscored[0]
+
+
+def test_bfcl_takes_calls_beside_text_and_under_a_servers_names(tmp_path: Path) -> None:
+    function = {
+        "name": "math.add",
+        "parameters": {"type": "dict", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+    }
+    called = [{"id": "c", "type": "function", "function": {"name": "math_add", "arguments": '{"a": 1}'}}]
+    row = {
+        "id": "simple_python_0",
+        "function": function,
+        "possible_answer": '[{"math.add": {"a": [1]}}]',
+        "tool_calls": called,
+    }
+    unfit = {"id": "irrelevance_0", "function": [function], "response": "Let me see.", "tool_calls": called}
+    path = write(
+        tmp_path / "a.jsonl", row | {"response": ""}, row | {"response": None}, row | {"response": "So:"}, unfit
+    )
+    verdicts = scored(SuiteOptions(), path, "bfcl")
+    assert [verdict.shares["accuracy"].part for verdict in verdicts.values()] == [1, 1, 1, 0]
+
+
+def test_mmlu_letters_are_scored_without_log_probabilities(tmp_path: Path) -> None:
+    (tmp_path / "maths_test.csv").write_text("question,choice0,choice1,choice2,choice3,answer\n1+1?,1,2,3,4,1\n")
+    path = write(
+        tmp_path / "a.jsonl", {"id": "maths-0", "response": "B"}, {"prompt": "1+1?", "response": "The answer is C"}
+    )
+    verdicts = scored(SuiteOptions(folder=tmp_path), path, "mmlu")
+    assert [verdict.shares["accuracy"].part for verdict in verdicts.values()] == [1, 0]
+
+
+def test_thinking_is_no_part_of_what_instructions_are_checked_on(tmp_path: Path) -> None:
+    row = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "prompt": "No commas."}
+    responses = ("<think>\nwell, yes\n</think>\n\nfine", "<think>well, yes", "well, yes")
+    path = write(tmp_path / "a.jsonl", *(row | {"response": response} for response in responses))
+    verdicts = scored(SuiteOptions(), path, "ifeval")
+    assert [verdict.shares["prompt_strict"].part for verdict in verdicts.values()] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("suite", ["gsm8k", "ifeval", "selfaware", "halueval", "truthfulqa", "bfcl:simple_python"])
+def test_rows_of_another_suite_are_refused_with_a_reason(suite: str, tmp_path: Path) -> None:
+    names = (
+        "gsm8k.jsonl",
+        "ifeval.jsonl",
+        "selfaware.json",
+        "qa_data.json",
+        "BFCL_v4_simple_python.json",
+        "mc_task.json",
+    )
+    for name in names:
+        write(tmp_path / name, {"foo": 1})
+    write(tmp_path / "a.jsonl", {"id": 0, "response": "2"})
+    assert exit_code(["eval", suite, "--data", str(tmp_path), "--answers", str(tmp_path / "a.jsonl")]) == 1
+
+
+def test_damaged_data_is_named(tmp_path: Path) -> None:
+    for content in (b"\xff\xfe", b"not gzip"):
+        path = tmp_path / ("rows.jsonl" if content[0] == 255 else "rows.jsonl.gz")
+        path.write_bytes(content)
+        with pytest.raises(FormatError, match=r"rows\.jsonl.*cannot be read"):
+            list(read_rows(path))

@@ -27,6 +27,10 @@ from mambino.scoring.answers import (
         ("<think>99</think>It is 5", "5"),
         ("none", None),
         ("$.5 each", ".5"),
+        ("The answer is 48 + 24 = 72.", "72"),
+        ("Answer: first she sold 48, then 48/2 = 24.\nThat is 72 altogether", "72"),
+        ("The answer is **72**, since 48 + 24", "72"),
+        ("The answer is 1,072.5 in all, of 3", "1072.5"),
     ],
 )
 def test_the_final_number(text: str, number: str | None) -> None:
@@ -57,7 +61,15 @@ def test_the_chosen_letter(text: str, letter: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("Yes.", True), ("No", False), ("yes and no", None), ("maybe", None), ("Nothing", None)]
+    ("text", "said"),
+    [
+        ("Yes.", True),
+        ("No", False),
+        ("Yes and No", None),
+        ("yes", None),
+        ("maybe", None),
+        ("Not hallucinated", False),
+    ],
 )
 def test_yes_or_no(text: str, said: bool | None) -> None:
     assert said_yes(text) is said
@@ -69,6 +81,7 @@ def test_an_abstention_is_heard_in_the_answer_not_in_the_thinking() -> None:
     assert abstains("That is unknown to science.")
     assert not abstains("<think>I don't know... Mars?</think>Mars.")
     assert not abstains("Mars.")
+    assert not abstains("<think>I don't know")
 
 
 def test_expected_strings_are_counted_without_case() -> None:

@@ -79,7 +79,13 @@ def _text(fields: Mapping[str, object], key: str, where: str) -> str | None:
     value = fields.get(key)
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, list) and value and all(_is_text_part(part) for part in value):
+        return "".join(part["text"] for part in value)
     raise InputError(f"[chat] {where}: {key} must be text, got {type(value).__name__}; only text parts are supported")
+
+
+def _is_text_part(part: object) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
 def _call_from_json(call: object, where: str) -> ToolCall:

@@ -202,4 +202,5 @@ def _finish(results: Sequence[Results], folder: Path, *, as_json: bool) -> None:
     markdown, page = write_report(folder, results)
     if as_json:
         print(json.dumps([results_json(result, verdicts=True) for result in results], default=str))
-    note(f"kept in {folder}: transcripts, {markdown.name}, {page.name}")
+    transcripts = ["transcripts"] if any(folder.rglob("*.jsonl")) else []
+    note(f"kept in {folder}: {', '.join([*transcripts, markdown.name, page.name])}")

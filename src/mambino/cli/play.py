@@ -125,10 +125,12 @@ def _show(seen: Observation, *, with_actions: bool) -> None:
 
 
 def _ask(seen: Observation) -> str | None:
-    try:
-        typed = input("> ").strip()
-    except EOFError:
-        return None
+    typed = ""
+    while not typed:  # an empty line is no action
+        try:
+            typed = input("> ").strip()
+        except EOFError:
+            return None
     if typed.lower() in _QUIT:
         return None
     if typed.isdecimal() and 1 <= int(typed) <= len(seen.actions):

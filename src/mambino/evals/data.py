@@ -9,11 +9,12 @@ import io
 import json
 import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mambino.errors import FetchError, FormatError, InputError, Unsupported
+from mambino.errors import FetchError, FormatError, InputError, MambinoError, Unsupported
 from mambino.hub.datasets import fetch_dataset_file
 
 Row = Mapping[str, object]
@@ -82,7 +83,19 @@ class SuiteOptions:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Rows of .json, .jsonl, .csv or .parquet, also gzipped, and of all .jsonl files of a tar archive."""
+    """Rows of .json, .jsonl, .csv or .parquet, also gzipped, and of all .jsonl files of a tar archive.
+
+    Raises     FormatError for a file that is damaged, or whose text is not UTF-8
+    """
+    try:
+        yield from _rows(path)
+    except MambinoError:
+        raise
+    except (ValueError, EOFError, OSError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
+        raise FormatError(f"[eval] {path}: cannot be read: {error}") from error
+
+
+def _rows(path: Path) -> Iterator[Row]:
     if ".tar" in path.suffixes:
         yield from _archive_rows(path)
     elif path.suffix == ".parquet":

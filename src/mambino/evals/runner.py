@@ -96,6 +96,8 @@ def judge(task: Task, sample: Sample, answer: AnswerJson, *, scores_unfinished: 
         return Verdict(unscored=(f"the answer did not come to an end ({finish})",))
     try:
         return task.score(sample, answer)
+    except MambinoError as error:
+        return Verdict(unscored=(str(error),))
     except Exception as error:  # verifiers are code of many hands on a model's text; one must not end the run
         return Verdict(unscored=(f"the verifier raised {error!r}",))
 

@@ -12,6 +12,8 @@ from mambino.chat.messages import Message
 from mambino.chat.request import AnswerRequest, OutputFormat, Thinking
 from mambino.errors import InputError, Unsupported
 from mambino.generation.params import SamplingParams
+from mambino.scoring.call_forms import calls_of
+from mambino.scoring.call_syntax import Call
 from mambino.scoring.scored import Scored
 
 AnswerJson = Mapping[str, object]  # of a chat: response, reasoning, tool_calls, finish_reason, usage
@@ -127,7 +129,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """metrics names the metrics, the headline first; version says what decides the verdicts (a package, or ours)."""
+    """metrics names the metrics, the headline first; version says what decides the verdicts (a package, or ours).
+
+    is_generated: samples depend on the options of the run, so that an id alone does not name one.
+    """
 
     name: str
     samples: tuple[Sample, ...]
@@ -136,6 +141,7 @@ class Task:
     attempt: Callable[[Sample, Player], AnswerJson] = lambda sample, player: ask_once(sample, player)
     version: str = "mambino"
     about: str = ""
+    is_generated: bool = False
 
 
 def ask_once(sample: Sample, player: Player) -> dict[str, object]:
@@ -161,6 +167,14 @@ def response_text(answer: AnswerJson) -> str:
     if not isinstance(response, str):
         raise InputError(f"[eval] response: expected text, got {type(response).__name__}")
     return response
+
+
+def calls_made(answer: AnswerJson) -> tuple[Call, ...]:
+    """tool_calls, or else the calls that the response spells; none where it is words."""
+    try:
+        return calls_of(answer.get("tool_calls") or answer.get("response") or [])
+    except InputError:
+        return ()
 
 
 def single(name: str, scored: Scored) -> Verdict:

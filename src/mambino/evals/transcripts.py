@@ -5,6 +5,7 @@ Start at Transcripts.
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self, TextIO
@@ -65,7 +66,8 @@ class Transcripts:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._stream.close()
+        with suppress(OSError):  # every line was flushed; on a full disk, add has said so
+            self._stream.close()
 
     def add(self, record: Record) -> None:
         """Raises InputError if the file cannot be written (a full disk, for instance)."""
@@ -95,7 +97,7 @@ def read_transcripts(path: Path) -> tuple[Header, tuple[Record, ...]]:
 
     Raises     InputError if it is no such file
     """
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     try:
         header = Header(**json.loads(lines[0])["header"])
         records = tuple(_records(lines[1:]))

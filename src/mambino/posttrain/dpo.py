@@ -9,7 +9,7 @@ Source: Rafailov et al. 2023, arXiv:2305.18290
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +19,16 @@ from torch.nn import functional
 
 from mambino.chat.messages import message_from_json
 from mambino.chat.prompt import PromptEncoder
-from mambino.chat.wire.format import tools_by_name
 from mambino.errors import InputError, MambinoError, TrainingError
 from mambino.model.hybrid import HybridLM
 from mambino.posttrain.grpo import token_logprobs
 from mambino.posttrain.health import HealthLog
-from mambino.posttrain.rows import ChatRow, Fault, require_sound, text_lines
+from mambino.posttrain.rows import ChatRow, Fault, require_sound, text_lines, tools_of
+from mambino.posttrain.same_run import require_same_run
 from mambino.posttrain.spans import sequences
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
-from mambino.train.data import Document
+from mambino.train.data import Document, Documents
 from mambino.train.optim import Optimizer, Schedule
 
 
@@ -64,7 +64,7 @@ def read_pairs(path: Path, prompt: PromptEncoder) -> list[Pair]:
     for line, text in text_lines(path):
         try:
             pairs.append(_pair(line, json.loads(text), prompt))
-        except (ValueError, MambinoError) as error:
+        except (ValueError, RecursionError, MambinoError) as error:
             faults.append(Fault(line=line, problem=str(error)))
     require_sound(path, faults, len(pairs))
     return pairs
@@ -74,8 +74,12 @@ def _pair(line: int, fields: object, prompt: PromptEncoder) -> Pair:
     if not isinstance(fields, Mapping) or not isinstance(fields.get("messages"), list):
         raise InputError('expected an object with "messages", "chosen" and "rejected"')
     asked = tuple(message_from_json(one, where=f"messages[{index}]") for index, one in enumerate(fields["messages"]))
-    tools = tuple(tool.get("function", tool) for tool in fields.get("tools") or ())
-    tools_by_name(tools)
+    if not asked:
+        raise InputError("messages: expected at least one")
+    problems = list[str]()
+    tools = tools_of(fields.get("tools"), problems)
+    if tools is None:
+        raise InputError("; ".join(problems))
     documents = []
     for name in ("chosen", "rejected"):
         answer = message_from_json(fields.get(name), where=name)
@@ -132,9 +136,11 @@ def train_dpo(
     """Train to the end of the schedule, continuing from folder/latest.pt; health.jsonl: a line a step.
 
     Mutates    model, optimizer; folder
+    Raises     InputError if folder holds a run on other pairs or with other settings
     """
     stream, latest = PairStream(pairs, settings), folder / "latest.pt"
-    folder.mkdir(parents=True, exist_ok=True)
+    data = Documents.joined([document for pair in pairs for document in (pair.chosen, pair.rejected)]).sha256
+    require_same_run(folder, {"data": data, "settings": asdict(settings)})
     progress = checkpoint.load(latest, model, optimizer, stream) if latest.exists() else Progress()
     log = HealthLog(folder / "health.jsonl")
     log.forget_after(progress.step)

@@ -10,7 +10,7 @@ over-long masking); Schulman, joschu.net/blog/kl-approx.html (k3); settings of N
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from mambino.posttrain.collecting import Collect, divided
 from mambino.posttrain.health import HealthLog, mismatch_health, rollout_health
 from mambino.posttrain.mixture import TaskMixture
 from mambino.posttrain.rollout import Attempt, Task, Trajectory, collect
+from mambino.posttrain.same_run import require_same_run
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
 from mambino.train.optim import Optimizer, Schedule
@@ -100,12 +101,14 @@ def grpo(
     ranks      the processes of torchrun: each tries its part of the tasks and has its part of the gradient, all hold
                the whole model and make the same step; the first writes
     Mutates    model, optimizer, mixture; folder
-    Raises     TrainingError when a loss is not finite; InputError for a KL weight without a reference
+    Raises     TrainingError when a loss is not finite; InputError for a KL weight without a reference, or a folder of
+               another run
     """
     if settings.kl_weight and reference is None:
         raise InputError("[grpo] kl_weight needs a reference: a copy of the model that the stage began with")
     latest = folder / "latest.pt"
-    folder.mkdir(parents=True, exist_ok=True)
+    if ranks.is_first:
+        require_same_run(folder, {"data": mixture.sha256, "settings": asdict(settings)})
     progress = checkpoint.load(latest, model, optimizer, mixture) if latest.exists() else Progress()
     log = HealthLog(folder / "health.jsonl")
     ranks.total(0.0)  # all have read before the first writes

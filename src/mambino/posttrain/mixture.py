@@ -3,6 +3,8 @@
 Knows pass rates, no model. Start at TaskMixture.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -59,6 +61,16 @@ class TaskMixture:
         key = f"{task.environment}/{task.id}"
         old = self._pass_rates.get(key)
         self._pass_rates[key] = mean_reward if old is None else _MEMORY * old + (1 - _MEMORY) * mean_reward
+
+    @property
+    def sha256(self) -> str:
+        """Of the shares, and of the tasks' ids, messages and tools: what a run is about."""
+        tasks = [
+            (name, self._shares[name], task.id, [message.to_json() for message in task.messages], task.tools)
+            for name, found in self._by_environment.items()
+            for task in found
+        ]
+        return hashlib.sha256(json.dumps(tasks, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
     def state(self) -> dict[str, float]:

@@ -114,7 +114,7 @@ def _chats(file: Path, prompt: PromptEncoder) -> list[tuple[ChatRow, tuple[Docum
     for row in read.rows:
         try:
             found.append((row, tuple(sequences(row, prompt))))
-        except TemplateError as error:
+        except (InputError, TemplateError) as error:
             faults.append(Fault(line=row.line, problem=str(error)))
     require_sound(file, faults, len(read.rows))
     return found

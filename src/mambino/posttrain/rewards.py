@@ -15,7 +15,7 @@ from mambino.chat.builtin_tools.home import SimulatedHome, home_tools
 from mambino.chat.gym_rows import called, gym_prompt
 from mambino.chat.messages import Message, ToolCall
 from mambino.chat.toolbox import ToolBox
-from mambino.errors import InputError
+from mambino.errors import InputError, MambinoError
 from mambino.posttrain.rollout import Environment, Task, Trajectory
 from mambino.posttrain.rows import text_lines
 from mambino.scoring.budget import score_budget
@@ -176,11 +176,16 @@ def gym_tasks(path: Path) -> list[Task]:
     for line, text in text_lines(path):
         try:
             row = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"[gym] {path} line {line}: not JSON: {error}") from error
         if not isinstance(row, Mapping):
             raise InputError(f"[gym] {path} line {line}: expected an object")
-        tasks.append(gym_task(f"{path.stem}-{line}", row))
+        try:
+            tasks.append(gym_task(f"{path.stem}-{line}", row))
+        except MambinoError as error:
+            raise InputError(f"{error} ({path} line {line})") from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise InputError(f"[gym] {path} line {line}: not a row of its kind ({error!r})") from error
     return tasks
 
 
@@ -200,12 +205,11 @@ def gym_task(name: str, row: Row) -> Task:
 def _instructions(row: Row) -> Reward:
     instructions = cast(Sequence[str], row["instruction_id_list"])
     arguments = cast(Sequence[Mapping[str, object]], row["kwargs"])
+    asked = str(row["prompt"])
     is_fraction = row.get("grading_mode") == "fraction"
 
     def reward(trajectory: Trajectory) -> Scored:
-        verdicts = check_instructions(
-            trajectory.text, prompt=str(row["prompt"]), instructions=instructions, arguments=arguments
-        )
+        verdicts = check_instructions(trajectory.text, prompt=asked, instructions=instructions, arguments=arguments)
         unknown = [f"{verdict.instruction}: {verdict.reason}" for verdict in verdicts if verdict.strict is None]
         if unknown:
             return unscored("; ".join(unknown))

@@ -96,7 +96,7 @@ def _row(line: int, text: str, problems: list[str]) -> ChatRow | None:
         return None
     listed = fields["messages"]
     messages = [_message(index, one, problems) for index, one in enumerate(listed)]
-    tools = _tools(fields.get("tools"), problems)
+    tools = tools_of(fields.get("tools"), problems)
     known = [message for message in messages if message is not None]
     if len(known) < len(listed) or tools is None:
         return None
@@ -125,7 +125,7 @@ def _weight(index: int, fields: Mapping[str, object], problems: list[str]) -> bo
     return weight == 1
 
 
-def _tools(listed: object, problems: list[str]) -> tuple[Mapping[str, object], ...] | None:
+def tools_of(listed: object, problems: list[str]) -> tuple[Mapping[str, object], ...] | None:
     """Schemas without OpenAI's wrapper. Mutates problems; None if they cannot be read."""
     if listed is None:
         return ()

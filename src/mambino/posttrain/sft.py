@@ -4,8 +4,6 @@ Everything about reading is in rows.py and spans.py, everything about steps in t
 fine_tune.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,9 +14,9 @@ import numpy as np
 
 from mambino.chat.prompt import PromptEncoder
 from mambino.errors import InputError, TemplateError
-from mambino.formats.mapped import replacing
 from mambino.model.hybrid import HybridLM
 from mambino.posttrain.rows import ChatRow, Fault, read_rows, require_sound
+from mambino.posttrain.same_run import require_same_run
 from mambino.posttrain.spans import sequences
 from mambino.train.checkpoint import Progress
 from mambino.train.data import Batch, Document, Documents, MixedBatches, fill, pack
@@ -100,7 +98,7 @@ def prepare(path: Path, prompt: PromptEncoder, settings: SftSettings) -> Prepare
         cut += varied.was_cut
         try:
             used.append((row, sequences(varied.row, prompt)))
-        except TemplateError as error:
+        except (InputError, TemplateError) as error:
             faults.append(Fault(line=row.line, problem=str(error)))
     require_sound(path, sorted(faults, key=lambda fault: fault.line), len(read.rows))
     return arrange([(row.line, found) for row, found in used], settings, stripped=stripped, cut=cut)
@@ -200,7 +198,7 @@ def fine_tune(
     Mutates    model; folder
     Raises     InputError if folder holds a run on other data or settings; TrainingError as train does
     """
-    _require_same_run(folder, {"data": prepared.training.sha256, "settings": asdict(settings)})
+    require_same_run(folder, {"data": prepared.training.sha256, "settings": asdict(settings)})
     report = prepared.report
     warmup = min(20, max(1, report.steps // 10))
     optim = OptimSettings(
@@ -220,14 +218,3 @@ def fine_tune(
         settings=loop or LoopSettings(),
         progress_to=progress_to,
     )
-
-
-def _require_same_run(folder: Path, about: dict[str, object]) -> None:
-    """The first run in folder leaves word of what it is; a later one must be the same. Mutates folder."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    path = folder / "run.sha256"
-    if path.exists() and path.read_text(encoding="ascii").strip() != digest:
-        raise InputError(f"[sft] {folder}: holds a run on other data or with other settings; choose a fresh folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(digest.encode() + b"\n")

@@ -11,7 +11,12 @@ from decimal import Decimal, InvalidOperation
 from mambino.scoring.scored import Scored, right, wrong
 
 _NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?|-?\$?\.\d+")
-_MARKED = re.compile(r"####\s*(.+)|\\boxed\{([^{}]*)\}|answer\s*(?:is|:|=)\s*([^\n]+)", re.IGNORECASE)
+_MARKED = re.compile(r"####\s*(.+)|\\boxed\{([^{}]*)\}", re.IGNORECASE)
+# "answer is 72", but not "answer is 48 + 24": that goes on to the number that counts
+_NAMED = re.compile(
+    r"answer\s*(?:is|:|=)[\s*_:]*(-?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+))(?![\d.]*\d)(?!\s*(?:[-+/=\u00d7\u00f7]|\*\s*\d))",
+    re.IGNORECASE,
+)
 _CHOICE = re.compile(r"(?:answer\s*(?:is|:)?|choice|option)\s*\**\(?([A-J])\b", re.IGNORECASE)
 _LONE_CHOICE = re.compile(r"^\W*([A-J])\b(?=\W|$)")
 # What people and models say when they do not know: stems, matched in lower case without apostrophes' variants.
@@ -69,19 +74,19 @@ _ABSTENTIONS = (
 
 
 def without_thinking(text: str) -> str:
-    """The answer after a closing </think>; text itself where there is none."""
+    """The answer after a closing </think>; text itself where there is none, nothing where a thought does not end."""
     _, tag, after = text.partition("</think>")
-    return after.lstrip() if tag else text
+    if not tag:
+        return "" if text.lstrip().startswith("<think>") else text
+    return after.lstrip()
 
 
 def final_number(text: str) -> Decimal | None:
-    """The number after the last ####, \\boxed or "answer is", else the last number in text; None without any."""
+    """The number after the last #### or \\boxed, else that of the last "answer is", else the last one in text."""
     marked = [next(group for group in groups if group) for groups in _MARKED.findall(text) if any(groups)]
-    for part in (*reversed(marked[-1:]), text):
-        found = _NUMBER.findall(part)
-        if found:
-            return _decimal(found[0] if part is not text else found[-1])
-    return None
+    after_mark = _NUMBER.findall(marked[-1])[:1] if marked else []
+    found = after_mark or _NAMED.findall(text)[-1:] or _NUMBER.findall(text)[-1:]
+    return _decimal(found[0]) if found else None
 
 
 def _decimal(text: str) -> Decimal | None:
@@ -116,9 +121,8 @@ def score_choice(text: str, expected: str) -> Scored:
 
 
 def said_yes(text: str) -> bool | None:
-    """True for Yes, False for No, None if text says neither or both, as HaluEval judges."""
-    words = set(re.findall(r"[A-Za-z]+", text))
-    yes, no = bool(words & {"Yes", "yes", "YES"}), bool(words & {"No", "no", "NO"})
+    """True for Yes, False for No, None if text has neither or both, as HaluEval judges: in this spelling, anywhere."""
+    yes, no = "Yes" in text, "No" in text
     return None if yes == no else yes
 
 

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from mambino.errors import InputError
+from mambino.errors import FormatError, InputError, MambinoError
 from mambino.evals.data import SuiteOptions
 from mambino.evals.task import Task
 
@@ -31,12 +31,17 @@ SUITES = {
 
 
 def load_task(name: str, options: SuiteOptions) -> Task:
-    """The suite called NAME or NAME:PART. Raises InputError for another name; otherwise as its data does."""
+    """The suite called NAME or NAME:PART. Raises InputError for another name, FormatError for odd rows."""
     suite, _, part = name.partition(":")
     if suite not in SUITES:
         raise InputError(f"[eval] there is no suite {name!r}; there are {', '.join(SUITES)}")
     module = import_module(f"mambino.evals.tasks.{suite}")
-    task = module.load(options, part)
+    try:
+        task = module.load(options, part)
+    except MambinoError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FormatError(f"[eval] {suite}: a row of its data is not as this suite expects ({error!r})") from error
     assert isinstance(task, Task)
     return task
 

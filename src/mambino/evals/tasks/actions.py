@@ -1,14 +1,12 @@
 """The next action of an agent: a message, or calls with alike arguments (NeMo-Gym's single step). Start at load."""
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Mapping
 
 from mambino.chat.gym_rows import called
 from mambino.evals.data import Source, SuiteOptions
 from mambino.evals.gym_rows import conversation
-from mambino.evals.task import AnswerJson, Sample, Task, Verdict, first, single
+from mambino.evals.task import AnswerJson, Sample, Task, Verdict, calls_made, first, single
 from mambino.evals.tasks import only_part
-from mambino.scoring.call_forms import calls_of
 from mambino.scoring.call_syntax import Call
 from mambino.scoring.next_action import score_action
 
@@ -22,8 +20,7 @@ def load(options: SuiteOptions, part: str) -> Task:
 
 
 def score(sample: Sample, answer: AnswerJson) -> Verdict:
-    made = calls_of(cast(Sequence[object], answer.get("tool_calls") or []))
-    return single("accuracy", score_action(made, _expected(sample.data["expected_action"])))
+    return single("accuracy", score_action(calls_made(answer), _expected(sample.data["expected_action"])))
 
 
 def _expected(action: object) -> tuple[Call, ...]:

@@ -4,6 +4,7 @@ relevance: any. Start at load."""
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, cast
 
 from mambino.chat.messages import Message, message_from_json
@@ -12,6 +13,7 @@ from mambino.evals.data import Row, Source, SuiteOptions
 from mambino.evals.task import AnswerJson, Player, Sample, Share, Task, Verdict, answer_json, first
 from mambino.evals.tasks import only_part
 from mambino.scoring.call_forms import calls_of
+from mambino.scoring.call_syntax import Call
 from mambino.scoring.calls import Allowed, CallKind, match_calls
 from mambino.scoring.scored import Scored, right, wrong
 
@@ -85,6 +87,11 @@ def tool_schema(function: Row) -> dict[str, object]:
     return schema | {"name": _ALLOWED_NAME.sub("_", str(function["name"]))}
 
 
+def _names(functions: Sequence[Row]) -> Mapping[str, str]:
+    """What servers call a function -> what BFCL calls it."""
+    return {str(tool_schema(function)["name"]): str(function["name"]) for function in functions}
+
+
 def _json_schema(value: object) -> object:
     if isinstance(value, Mapping):
         converted = {key: _json_schema(item) for key, item in value.items()}
@@ -103,7 +110,7 @@ def attempt(sample: Sample, player: Player) -> dict[str, object]:
         system = Message(role="system", content=_ASK + json.dumps(functions))
         return answer_json(player.ask((system, *sample.messages)))
     reply = player.ask(sample.messages, tools=sample.tools)
-    names = {str(tool_schema(function)["name"]): str(function["name"]) for function in functions}
+    names = _names(functions)
     calls = [{names.get(call.name, call.name): dict(call.arguments)} for call in reply.message.tool_calls]
     answer = answer_json(reply)
     return answer | ({"response": calls} if calls else {})
@@ -112,7 +119,7 @@ def attempt(sample: Sample, player: Player) -> dict[str, object]:
 def score(sample: Sample, answer: AnswerJson) -> Verdict:
     """Counted for its category, too, if the row or its id names one; else what is expected says what is checked."""
     category = str(sample.data.get("category") or category_of(str(sample.data.get("id", ""))))
-    expected = sample.data.get("ground_truth")
+    expected = _expected(sample.data)
     if expected is not None and not isinstance(expected, list):
         raise InputError("[eval] ground_truth: expected a list")
     kind = KINDS.get(category)
@@ -120,7 +127,7 @@ def score(sample: Sample, answer: AnswerJson) -> Verdict:
         kind = _KIND_BY_COUNT.get(len(expected), "parallel")
     if kind is None or (not expected and kind not in ("irrelevance", "relevance")):
         raise InputError(f"[eval] category {category!r} without ground_truth: not known what to expect")
-    scored = _scored(kind, sample, answer)
+    scored = _scored(kind, _functions(sample.data), cast(Sequence[Allowed], expected), answer)
     share = Share(part=scored.value or 0.0)
     by_category = {category: share} if category in KINDS else {}
     return Verdict(shares={"accuracy": share} | by_category, details={"evidence": scored.evidence})
@@ -132,14 +139,40 @@ def category_of(name: str) -> str:
     return "simple_python" if category == "simple" else category
 
 
-def _scored(kind: Kind, sample: Sample, answer: AnswerJson) -> Scored:
+def _expected(row: Row) -> object:
+    """Under BFCL's name or that of its folder; as it is, or as JSON text (which tables of rows hold)."""
+    expected = row.get("ground_truth", row.get("possible_answer"))
+    return _read("ground_truth", expected) if isinstance(expected, str) else expected
+
+
+def _read(name: str, text: str) -> object:
     try:
-        calls = calls_of(answer["response"])
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"[eval] {name}: expected a list, got text that is no JSON: {error}") from None
+
+
+def _functions(row: Row) -> Sequence[Row]:
+    functions = row["function"]
+    found = _read("function", functions) if isinstance(functions, str) else functions
+    return cast(Sequence[Row], [found] if isinstance(found, Mapping) else found)
+
+
+def _made(functions: Sequence[Row], answer: AnswerJson) -> tuple[Call, ...]:
+    """tool_calls, whose names a server may have spelled without dots, unless the response is a list of calls itself."""
+    if not answer.get("tool_calls") or isinstance(answer.get("response"), list | dict):
+        return calls_of(answer["response"])
+    names = _names(functions)
+    return tuple(replace(call, name=names.get(call.name, call.name)) for call in calls_of(answer["tool_calls"]))
+
+
+def _scored(kind: Kind, functions: Sequence[Row], expected: Sequence[Allowed], answer: AnswerJson) -> Scored:
+    try:
+        calls = _made(functions, answer)
     except InputError as error:
         return right("no call") if kind == "irrelevance" else wrong(str(error))
     if kind == "irrelevance":
         return wrong(f"calls {calls[0].name}") if calls else right("no call")
     if kind == "relevance":  # any call will do
         return right() if calls else wrong("no call")
-    functions = cast(Sequence[Row], sample.data["function"])
-    return match_calls(kind, functions, calls, cast(Sequence[Allowed], sample.data["ground_truth"]))
+    return match_calls(kind, functions, calls, expected)

@@ -7,6 +7,7 @@ from mambino.errors import InputError
 from mambino.evals.data import Row, Source, SuiteOptions
 from mambino.evals.task import AnswerJson, Sample, Share, Task, Verdict, first, response_text, user
 from mambino.evals.tasks import only_part
+from mambino.scoring.answers import without_thinking
 from mambino.scoring.instructions import InstructionVerdict, check_instructions, verifier_version
 
 SOURCE = Source(
@@ -38,7 +39,7 @@ def empty_task(suite: str, samples: tuple[Sample, ...] = ()) -> Task:
 def score(sample: Sample, answer: AnswerJson) -> Verdict:
     instructions, arguments = _instructions(sample.data)
     verdicts = check_instructions(
-        response_text(answer),
+        without_thinking(response_text(answer)),
         prompt=str(sample.data.get("prompt", sample.prompt)),
         instructions=instructions,
         arguments=arguments,

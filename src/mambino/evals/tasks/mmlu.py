@@ -6,8 +6,9 @@ from pathlib import Path
 from mambino.errors import InputError
 from mambino.evals.data import Row, Source, SuiteOptions, read_rows
 from mambino.evals.ranking import best_option, rank_options
-from mambino.evals.task import AnswerJson, Player, Sample, Share, Task, Verdict, first
+from mambino.evals.task import AnswerJson, Player, Sample, Share, Task, Verdict, first, response_text, single
 from mambino.evals.tasks import only_part
+from mambino.scoring.answers import score_choice
 
 LETTERS = "ABCD"
 SOURCE = Source(names=(), repo="cais/mmlu", file="all/test-00000-of-00001.parquet")
@@ -29,7 +30,8 @@ def _samples(options: SuiteOptions) -> Iterator[Sample]:
             ]
             about = str(row.get("subject", subject)).replace("_", " ")
             prompt = f"The following is a multiple choice question about {about}.\n\n" + "\n".join(lines) + "\nAnswer:"
-            yield Sample(id=f"{subject}-{index}", data={"prompt": prompt, "answer": int(str(row["answer"]))})
+            data = {"prompt": prompt, "question": row["question"], "answer": int(str(row["answer"]))}
+            yield Sample(id=f"{subject}-{index}", data=data)
 
 
 def _subjects(options: SuiteOptions) -> Iterator[tuple[str, tuple[Row, ...]]]:
@@ -61,6 +63,9 @@ def attempt(sample: Sample, player: Player) -> AnswerJson:
 
 
 def score(sample: Sample, answer: AnswerJson) -> Verdict:
+    """By log-probability; an answer of somebody else's model, which has none, by the letter that it names."""
+    if "logprobs" not in answer and isinstance(answer.get("response"), str):
+        return single("accuracy", score_choice(response_text(answer), LETTERS[int(str(sample.data["answer"]))]))
     chosen = best_option(answer)
     return Verdict(
         shares={"accuracy": Share(part=float(chosen == sample.data["answer"]))}, details={"evidence": LETTERS[chosen]}

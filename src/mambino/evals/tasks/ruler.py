@@ -48,6 +48,7 @@ def load(options: SuiteOptions, part: str) -> Task:
         score=score,
         metrics=("score", *(chosen if not part else ())),
         version=f"mambino's RULER, texts of about {options.length} tokens",
+        is_generated=True,
     )
 
 

@@ -15,7 +15,7 @@ def load(options: SuiteOptions, part: str) -> Task:
         Sample(
             id=str(row["question_id"]),
             messages=user(ASK + str(row["question"])),
-            data={"is_answerable": bool(row["answerable"])},
+            data={"is_answerable": bool(row["answerable"]), "question": row["question"]},
         )
         for row in options.rows("selfaware", SOURCE)
     )

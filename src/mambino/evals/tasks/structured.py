@@ -1,15 +1,12 @@
 """Structured output: one document of a schema (rows of NeMo-Gym's structured_outputs). Start at load."""
 
 import json
-from collections.abc import Sequence
-from typing import cast
 
 from mambino.errors import InputError
 from mambino.evals.data import Source, SuiteOptions
 from mambino.evals.gym_rows import conversation
-from mambino.evals.task import AnswerJson, Sample, Share, Task, Verdict, first, response_text
+from mambino.evals.task import AnswerJson, Sample, Share, Task, Verdict, calls_made, first, response_text
 from mambino.evals.tasks import only_part
-from mambino.scoring.call_forms import calls_of
 from mambino.scoring.scored import wrong
 from mambino.scoring.structured import Format, score_structured
 
@@ -33,7 +30,7 @@ def score(sample: Sample, answer: AnswerJson) -> Verdict:
     if tool is None:
         scored = score_structured(response_text(answer), schema, form)
     else:
-        calls = calls_of(cast(Sequence[object], answer.get("tool_calls") or []))
+        calls = calls_made(answer)
         if len(calls) != 1 or calls[0].name != tool:
             scored = wrong(f"expected one call of {tool}")
         else:

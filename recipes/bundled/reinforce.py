@@ -33,9 +33,9 @@ def settle(model: HybridLM, subs: dict[str, SubConfig], folder: Path, prepared: 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="recipes.bundled.reinforce", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="the run of recipes.bundled; it continues there")
-    parser.add_argument("--steps", type=int, default=60, help="of each stage")
-    parser.add_argument("--tasks", type=int, default=400, help="to train on, of each environment")
-    parser.add_argument("--held-out", type=int, default=100, help="to look at after each stage, of each environment")
+    parser.add_argument("--steps", type=int, default=25, help="of each stage")
+    parser.add_argument("--tasks", type=int, default=300, help="to train on, of each environment")
+    parser.add_argument("--held-out", type=int, default=60, help="to look at after each stage, of each environment")
     parser.add_argument("--out", type=Path, help="write the bundled file and its record here")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

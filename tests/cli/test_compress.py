@@ -57,8 +57,10 @@ def test_rank_keeps_the_function_and_writes_its_scores(parent: Path, ranked: Pat
 
 def test_one_long_text_is_read_in_pieces(mambino: Any, parent: Path, tmp_path: Path) -> None:
     book = tmp_path / "book.txt"
-    book.write_text(40 * STORY, encoding="utf-8")
-    one_row = ("--data", str(book), "--rows", "1", "--row-size", "48", "--batches", "1")
+    book.write_text("\ufeff" + 40 * (STORY + "\u2028"), encoding="utf-8")
+    lines = tmp_path / "book.jsonl"
+    lines.write_text("\ufeff" + json.dumps({"text": book.read_text("utf-8-sig")}, ensure_ascii=False), encoding="utf-8")
+    one_row = ("--data", str(book), "--data", str(lines), "--rows", "1", "--row-size", "48", "--batches", "1")
     code, _, err = mambino("compress", "rank", str(parent / "big"), *one_row, "--out", str(tmp_path / "out"))
     assert code == 0, err
 
@@ -99,6 +101,10 @@ def test_train_says_before_it_starts_what_cannot_be(mambino: Any, parent: Path, 
         ((), "at least one --budget"),
         (("--budget", "60%", "--stage", "many"), "expected STEPSxTOKENS"),
         (("--budget", "60%", "--stage", "9x32:1/2/3"), "expected 2 shares"),
+        (("--budget", "60%", "--stage", "9x32:nan/50"), "shares"),
+        (("--budget", "60%", "--stage", "9x32:0/50"), "shares"),
+        (("--budget", "60%", "--budget", "60%"), "given twice"),
+        (("--budget", "60%", "--seed", "-1"), "--seed"),
         (("--budget", "60%", "--count", "latency"), "needs --latency-table"),
     ):
         code, _, err = mambino(*base, *more)

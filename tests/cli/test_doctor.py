@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from cli.tiny_file import write_tiny_directory, write_tiny_gguf
+from mambino.compress.offered import offered_subs, write_offered
+from mambino.compress.sub import SubConfig
 from mambino.formats.checkpoint import open_checkpoint, write_checkpoint_directory
 from mambino.formats.tensor import Tensor, tensor_from_float32
 from mambino.quant.types import TYPES
@@ -48,9 +50,12 @@ def test_dead_rows_are_found_and_filled(mambino: Any, folder: Path, tmp_path: Pa
     assert code == 0
     assert "2 dead rows" in found["embeddings.weight"]["what"]
     assert "ids 3, 7" in found["embeddings.weight"]["what"]
+    offered = {"100%": SubConfig.whole(open_checkpoint(sick).config)}
+    write_offered(sick, offered)
     code, _, err = mambino("doctor", str(sick), "--repair", str(tmp_path / "well"))
     assert (code, "filled 2 dead rows" in err) == (0, True)
     assert mambino("doctor", str(tmp_path / "well"))[1] == "nothing found\n"
+    assert offered_subs(open_checkpoint(tmp_path / "well")) == offered
     well = open_checkpoint(tmp_path / "well").stored["embeddings.weight"].to_float32()
     kept = np.delete(np.arange(len(values)), [3, 7])
     assert np.array_equal(well[kept], values[kept])

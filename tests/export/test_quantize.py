@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mambino.compress.offered import offered_subs, write_offered
+from mambino.compress.sub import SubSizes, sub_config
 from mambino.errors import FormatError, InputError
 from mambino.export.gguf import export_gguf, matrices_as
 from mambino.export.quantize import overhead_nbytes, quantise_in_memory, quantize, requantised, shapes_of
@@ -59,6 +61,14 @@ def test_metadata_is_kept_but_for_what_describes_the_source_file(source: Checkpo
     assert metadata["general.file_type"] == 15  # llama.cpp's MOSTLY_Q4_K_M
     assert metadata["mambino.quantize.plan"] == "q4_k_m"
     np.testing.assert_array_equal(metadata["some.numbers"], np.arange(3, dtype=np.int8))
+
+
+def test_the_sizes_that_a_directory_offers_go_along(source: Checkpoint, tmp_path: Path) -> None:
+    directory = open_checkpoint(tmp_path / "hf")
+    subs = {"less": sub_config(directory.config, SubSizes(num_layers=len(directory.config.layers) - 1))}
+    write_offered(tmp_path / "hf", subs)
+    quantize(directory, tmp_path / "x.gguf", plan_for_mix("q8_0", shapes_of(directory)))
+    assert offered_subs(open_checkpoint(tmp_path / "x.gguf")) == subs
 
 
 def test_a_directory_and_a_gguf_of_the_same_weights_quantise_alike(source: Checkpoint, tmp_path: Path) -> None:

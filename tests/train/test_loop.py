@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_a_resumed_run_is_bitwise_the_uninterrupted_one(
 ) -> None:
     Run(tiny_config).to(tmp_path / "cut", stop_at)
     with (tmp_path / "cut" / "log.jsonl").open("a") as log:  # killed between a report and the next save
-        log.write('{"step": 8}\n')
+        log.write('{"step": 8}\n{"step": 9, "lo')
     resumed = Run(tiny_config)
     torch.manual_seed(99)  # the saved generator state must win
     resumed.to(tmp_path / "cut", SCHEDULE.total_steps)
@@ -244,11 +245,14 @@ def test_packed_documents_train_as_they_would_apart(tiny_config: HybridConfig) -
     assert together == pytest.approx(total / count, abs=1e-6)  # token losses are float32
 
 
-def test_a_damaged_checkpoint_is_named(tiny_config: HybridConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [lambda content: content[:1000], lambda content: b"no checkpoint"])
+def test_a_damaged_checkpoint_is_named(
+    damage: Callable[[bytes], bytes], tiny_config: HybridConfig, tmp_path: Path
+) -> None:
     run = Run(tiny_config)
     run.to(tmp_path, 1)
     path = tmp_path / "latest.pt"
-    path.write_bytes(path.read_bytes()[:1000])
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(FormatError, match=r"latest\.pt: cannot be read"):
         checkpoint.load(path, run.model, run.optimizer, run.batches)
 

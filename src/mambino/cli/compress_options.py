@@ -47,7 +47,7 @@ def text_options(function: Function) -> Function:
         click.option("--rows", type=click.IntRange(1), default=8, show_default=True, help="Rows a batch."),
         click.option("--row-size", type=click.IntRange(8), default=512, show_default=True, help="Tokens a row."),
         click.option("--parse-special", is_flag=True, help="Control tokens spelled in the text are real."),
-        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     )):  # fmt: skip
         function = option(function)
     return function
@@ -77,6 +77,8 @@ def chosen_budgets(
     """Raises InputError for a budget that makes no sense, UsageError where an option is missing."""
     if not texts:
         raise click.UsageError("expected at least one --budget, such as --budget 50%")
+    if len(set(texts)) < len(texts):
+        raise click.UsageError(f"--budget: one is given twice: {', '.join(texts)}")
     cost: Cost = parameters
     unit: Mapping[str, float] | None = None
     if count == "bytes":

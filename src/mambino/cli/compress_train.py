@@ -1,5 +1,6 @@
 """`mambino compress train`: teach a ranked model to be good at several sizes. Start at command."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,8 @@ def read_stage(text: str) -> Stage:
         raise click.UsageError(f"--stage {text}: expected STEPSxTOKENS or STEPSxTOKENS:SHARE/SHARE/...") from None
     if steps < 1 or row_size < 8:
         raise click.UsageError(f"--stage {text}: expected at least 1 step and rows of at least 8 tokens")
+    if parsed is not None and not all(0 < share < math.inf for share in parsed):
+        raise click.UsageError(f"--stage {text}: expected positive shares")
     return Stage(steps=steps, row_size=row_size, shares=parsed)
 
 

@@ -49,7 +49,7 @@ _WARM_UP_STEPS = 10
     help="Most tokens of an answer with its question; longer pairs are left out and counted.",
 )
 @click.option("--held-out", type=click.FloatRange(0, 0.5), default=0.05, show_default=True, metavar="SHARE")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option
 @debug_option
 def command(

@@ -69,7 +69,7 @@ _WARM_UP_STEPS = 10
     "--workers", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Ray workers that answer them."
 )
 @click.option("--ray", "address", metavar="ADDRESS", help="Of a Ray cluster.  [default: one on this machine]")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @json_option
 @debug_option
 def command(

@@ -53,7 +53,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="SHARE",
     help="Rows whose reasoning is cut short: to answer well when a budget ends.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--dry-run", is_flag=True, help="Check every row and report; train nothing.")
 @json_option
 @debug_option

@@ -60,7 +60,7 @@ _ENOUGH_TO_HOLD_OUT = 20  # pieces; of fewer, every one is wanted
     show_default=True,
     help="Of the frozen weights; bfloat16 halves the memory.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--dry-run", is_flag=True, help="Only say what would be learnt and what it takes.")
 @json_option
 @debug_option

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mambino.compress.offered import offered_subs, write_offered
 from mambino.errors import InputError
 from mambino.export.doctor import DELICATE, dead_rows, missing_turn_end
 from mambino.formats.checkpoint import Checkpoint, write_checkpoint_directory
@@ -38,6 +39,8 @@ def repair(checkpoint: Checkpoint, tokenizer: Tokenizer | None, out: Path) -> li
     write_checkpoint_directory(
         out, checkpoint.config, tensors, generation_defaults=defaults or None, tokenizer_from=checkpoint.path
     )
+    if offered := offered_subs(checkpoint):
+        write_offered(out, offered)
     return done
 
 

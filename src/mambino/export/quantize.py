@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mambino.compress.offered import GGUF_KEY, nested_text, offered_subs
 from mambino.errors import InputError
 from mambino.export.gguf import Progress, export_gguf
 from mambino.export.retype import retyped
@@ -38,8 +39,8 @@ def quantize(
 ) -> int:
     """Write checkpoint under plan and return the file's size in bytes.
 
-    A GGUF keeps its metadata, a Hugging Face directory brings its tokenizer and template. importance: own name ->
-    (cols,).
+    A GGUF keeps its metadata, a Hugging Face directory brings its tokenizer and template; both bring the sizes that
+    they offer. importance: own name -> (cols,).
     Mutates    path: made, whole or not at all
     Raises     InputError if path exists, or plan or importance do not fit the model
     """
@@ -49,6 +50,8 @@ def quantize(
     plan.require_fit(shapes_of(checkpoint))
     is_gguf = checkpoint.kind == "gguf"
     metadata = dict(checkpoint.metadata) if is_gguf else {}
+    if offered := offered_subs(checkpoint):
+        metadata[GGUF_KEY] = nested_text(offered)
     for key in _DROPPED_KEYS:
         metadata.pop(key, None)
     metadata["mambino.quantize.plan"] = plan.name

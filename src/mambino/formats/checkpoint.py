@@ -214,7 +214,11 @@ def write_checkpoint_directory(
 
 
 def _renamed_for_hf(config: HybridConfig, tensors: Mapping[str, Tensor]) -> list[Tensor]:
-    """Tensors under Hugging Face names, in table order, after checking that they are the model's."""
+    """Tensors under Hugging Face names, in table order, after checking that they are the model's.
+
+    The embeddings of a tied nemotron_h come twice: transformers does not tie that class, and would draw a head at
+    random. Readers here drop the copy.
+    """
     table = {row.own: row for row in rows(config)}
     if tensors.keys() != table.keys():
         wrong = sorted(tensors.keys() ^ table.keys())
@@ -222,7 +226,10 @@ def _renamed_for_hf(config: HybridConfig, tensors: Mapping[str, Tensor]) -> list
     for own, row in table.items():
         if tensors[own].shape != row.shape:
             raise InputError(f"[checkpoint] tensor {own}: expected shape {row.shape}, got {tensors[own].shape}")
-    return [tensors[own].renamed(row.hf) for own, row in table.items()]
+    renamed = [tensors[own].renamed(row.hf) for own, row in table.items()]
+    if config.tie_embeddings and config.architecture == "nemotron_h":
+        renamed.append(tensors["embeddings.weight"].renamed("lm_head.weight"))
+    return renamed
 
 
 def _write_json(path: Path, document: Mapping[str, object]) -> None:

@@ -48,6 +48,8 @@ _HARMLESS = (
     "moe_shared_expert_intermediate_size", "moe_latent_size", "moe_shared_expert_overlap", "norm_topk_prob",
     "num_experts_per_tok", "routed_scaling_factor", "output_router_logits", "router_aux_loss_coef",
 )  # fmt: skip
+# transformers clamps time steps from below by time_step_min, 0.001 where that is absent, and takes its logarithm.
+_NO_LEAST_STEP = 1e-30
 
 
 def check_nemotron_h(keys: Keys) -> None:
@@ -124,6 +126,7 @@ def write_nemotron_h_layers(config: HybridConfig) -> dict[str, object] | None:
                     "n_groups": layer.num_groups,
                     "conv_kernel": layer.conv_kernel,
                     **write_time_step_limit(layer.time_step_limit),
+                    "time_step_min": layer.time_step_limit[0] or _NO_LEAST_STEP,
                 }
             case AttentionSpec(rope_theta=None):
                 keys |= {

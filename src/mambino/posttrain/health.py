@@ -1,15 +1,14 @@
 """The health of a reinforcement run: a line of JSON a step, and a picture of what to watch. Start at HealthLog."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
-from mambino.formats.mapped import replacing
 from mambino.posttrain.rollout import Trajectory
 from mambino.train.picture import new_figure, read_log
+from mambino.train.report import forget_after
 
 _PANELS = (
     ("reward", ("reward", "reward_thinking")),
@@ -29,22 +28,11 @@ class HealthLog:
 
     def forget_after(self, step: int) -> None:
         """Drop later steps: they are about to be done again. Mutates the file."""
-        if self._path.exists():
-            kept = [line for line in self._path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
-            with replacing(self._path) as file:
-                file.write("".join(line + "\n" for line in kept).encode())
+        forget_after(self._path, step)
 
     def add(self, health: Mapping[str, object]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(health) + "\n")
-
-
-def _step_of(line: str) -> float:
-    """Of a line that was cut off while it was written: after all steps."""
-    try:
-        return float(json.loads(line)["step"])
-    except ValueError:
-        return math.inf
 
 
 def rollout_health(tried: Sequence[Trajectory]) -> dict[str, object]:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -71,7 +72,7 @@ def load(path: Path, model: HybridLM, optimizer: Optimizer, batches: Stream) -> 
         batches.restore(content["batches"])
         torch.set_rng_state(content["rng"])
         return Progress(step=content["step"], num_tokens=content["num_tokens"])
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise FormatError(
             f"[train] {path}: not a checkpoint of this run: {error}; start with a fresh folder"
         ) from error
@@ -98,7 +99,7 @@ def _load_trained(model: HybridLM, saved: Mapping[str, torch.Tensor]) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise FormatError(f"[train] {path}: cannot be read as a checkpoint: {error}") from error
     if not isinstance(content, dict):
         raise FormatError(f"[train] {path}: expected a checkpoint, got a {type(content).__name__}")

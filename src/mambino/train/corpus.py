@@ -46,7 +46,7 @@ def split_held_out(documents: Documents, share: float) -> tuple[Documents, Docum
 
 def _texts(path: Path) -> Iterator[str]:
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: not UTF-8 at byte {error.start}; convert it first") from error
     if path.suffix not in (".jsonl", ".txt"):
@@ -54,7 +54,7 @@ def _texts(path: Path) -> Iterator[str]:
     if path.suffix == ".txt":
         yield content
         return
-    for number, line in enumerate(content.splitlines(), start=1):
+    for number, line in enumerate(content.split("\n"), start=1):  # other line ends may stand inside strings
         if line.strip():
             yield _text_of(line, f"{path}:{number}")
 

@@ -4,11 +4,13 @@ Knows no model. Start at RunLog.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from mambino.errors import Unsupported
+from mambino.formats.mapped import replacing
 from mambino.train.picture import new_figure, read_log
 
 if TYPE_CHECKING:
@@ -39,9 +41,7 @@ class RunLog:
 
     def forget_after(self, step: int) -> None:
         """Drop reports of later steps: they are about to be done again."""
-        if self._path.exists():
-            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-            self._path.write_text("".join(line for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
+        forget_after(self._path, step)
 
     def add(self, report: Report) -> None:
         with self._path.open("a", encoding="utf-8") as file:
@@ -67,6 +67,21 @@ class RunLog:
             full = _BAR_CELLS * report.step // self._total
             line = f"\r\x1b[K[{'#' * full}{'.' * (_BAR_CELLS - full)}] {line}"
         print(line, file=self._stream, end="" if self._stream.isatty() else "\n", flush=True)
+
+
+def forget_after(log: Path, step: int) -> None:
+    """Drop the lines of later steps, and one that was cut off while it was written. Mutates log, if there is one."""
+    if log.exists():
+        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+        with replacing(log) as file:
+            file.write("".join(line + "\n" for line in kept).encode())
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except ValueError:
+        return math.inf
 
 
 def _board(folder: Path) -> "SummaryWriter":

@@ -17,11 +17,12 @@ import torch
 
 from mambino.compress.budget import Budget, parameters
 from mambino.compress.elastic import ElasticLoss, ElasticSettings
-from mambino.compress.importance import measure_importance
+from mambino.compress.importance import Importance, measure_importance
 from mambino.compress.nested import NestedLM
 from mambino.compress.permute import order_of, permute, random_order
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
+from mambino.compress.trials import promising
 from mambino.config import HybridConfig
 from mambino.errors import InputError
 from mambino.formats.checkpoint import open_checkpoint
@@ -36,6 +37,7 @@ from mambino.train.metrics import held_out_loss
 from mambino.train.optim import Cosine, Optimizer, OptimSettings
 
 _BOOTSTRAPS = 2000
+_LEAST = 0.15  # of an axis: where embeddings are much of a small model, the rest must shrink further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Settings:
     """share: of the parent's parameters. steps x rows x row_size tokens train each arm.
 
     parent_steps: what the parent had before, of the same size; 0 where that is not known. A fifth arm gets them, too.
+    scratch_learning_rate: fresh weights learn with larger steps than taught ones bear.
     """
 
     share: float = 0.5
@@ -50,6 +53,7 @@ class Settings:
     rows: int = 8
     row_size: int = 256
     learning_rate: float = 1e-3
+    scratch_learning_rate: float = 3e-3
     held_out_batches: int = 16
     parent_steps: int = 0
     seed: int = 0
@@ -78,7 +82,7 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
     judged = [_stream(held_out, settings).batch(step) for step in range(settings.held_out_batches)]
     scored = [_stream(training, settings).batch(step) for step in range(4)]
     importance = measure_importance(parent, scored)
-    sub = candidates(config, default_space(config), budget, depth_order=importance.depth_order)[0].sub
+    sub = _closest(parent, importance, budget, scored)
     shallow = _depth_only(config, budget, importance.depth_order)
     teacher = copy.deepcopy(parent)
 
@@ -92,7 +96,8 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
 
     def from_scratch(name: str, steps: int) -> Arm:
         model = HybridLM(sub.config, generator=torch.Generator().manual_seed(settings.seed))
-        tokens = _train(model, language_loss(), training, replace(settings, steps=steps), folder / name)
+        fresh = replace(settings, steps=steps, learning_rate=settings.scratch_learning_rate)
+        tokens = _train(model, language_loss(), training, fresh, folder / name)
         return _judged(name, model, judged, tokens)
 
     shuffled = random_order(config, np.random.default_rng(settings.seed))
@@ -104,6 +109,22 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
         *([from_scratch("scratch, and what the parent had", settings.steps + settings.parent_steps)]
           if settings.parent_steps else []),
     ]  # fmt: skip
+
+
+def hybrid_named(name: str) -> HybridLM:
+    """The float32 model of a file, a folder, or a fetched model, ready to train."""
+    opened = open_checkpoint(resolve(name))
+    model = HybridLM(opened.config, device="meta")
+    load_weights(model, opened.tensors("hf"), device="cpu")
+    return model
+
+
+def _closest(parent: HybridLM, importance: Importance, budget: Budget, scored: Sequence[Batch]) -> SubConfig:
+    """Of the sizes that fit, the one whose slice is closest to the parent as it is."""
+    ranked, config = copy.deepcopy(parent), parent.config
+    permute(ranked, order_of(config, importance))
+    fitting = candidates(config, default_space(config, least=_LEAST), budget, depth_order=importance.depth_order)
+    return promising(ranked, parent, fitting, scored, 1)[0].sub
 
 
 def _depth_only(config: HybridConfig, budget: Budget, depth_order: Sequence[int]) -> SubConfig:
@@ -152,8 +173,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=Settings().share)
     arguments = parser.parse_args()
     checkpoint = open_checkpoint(resolve(arguments.model))
-    parent = HybridLM(checkpoint.config)
-    load_weights(parent, checkpoint.tensors("hf"))
+    parent = hybrid_named(arguments.model)
     corpus = read_corpus(arguments.data, tokenizer_of(checkpoint), parse_special=True)
     training, held_out = split_held_out(corpus, 0.1)
     settings = replace(Settings(), steps=arguments.steps, share=arguments.share)

@@ -24,7 +24,6 @@ from mambino.formats.mapped import replacing
 from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
 from mambino.model.hybrid import HybridLM
-from mambino.model.weights import load_weights
 from mambino.posttrain.grpo import GrpoSettings, grpo
 from mambino.posttrain.health import plot_health
 from mambino.posttrain.mixture import TaskMixture
@@ -35,6 +34,7 @@ from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
 from recipes.bundled.assistant.row import Row, Split
 from recipes.bundled.assistant.rows import rows
 from recipes.bundled.assistant.verdict import judge
+from recipes.elastic_baselines import hybrid_named
 
 # environment: the kinds of rows that it is made of
 ENVIRONMENTS = {
@@ -124,10 +124,8 @@ def run(
     folder: Path, chosen: Sequence[Stage], *, model_name: str, tasks: int, held_out: int
 ) -> list[dict[str, object]]:
     """reinforce a model by name; see there. Mutates folder."""
-    opened = open_checkpoint(resolve(model_name))
-    model = HybridLM(opened.config, device="meta")
-    load_weights(model, opened.tensors("hf"), device="cpu")
-    return reinforce(model, PromptEncoder(tokenizer_of(opened)), folder, chosen, tasks=tasks, held_out=held_out)
+    model, tokenizer = hybrid_named(model_name), tokenizer_of(open_checkpoint(resolve(model_name)))
+    return reinforce(model, PromptEncoder(tokenizer), folder, chosen, tasks=tasks, held_out=held_out)
 
 
 def reinforce(

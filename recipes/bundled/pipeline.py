@@ -130,9 +130,8 @@ def _best(
     return trials[0].candidate.sub
 
 
-def harden(folder: Path, prepared: Prepared) -> None:
-    """Distil the finished model on the grid of QAD_MIX. Mutates folder."""
-    model = model_after(SFT, folder)
+def harden(model: HybridLM, folder: Path, prepared: Prepared) -> None:
+    """Distil model on the grid of QAD_MIX into itself. Mutates model; folder."""
     plan = plan_for_mix(QAD_MIX, {row.own: row.shape for row in rows(CONFIG)})
     teacher = copy.deepcopy(model).eval().requires_grad_(False)
     run_stage(model, QAD, quantised_distillation_loss(teacher, CONFIG, plan), folder, prepared)

@@ -5,7 +5,7 @@ three sizes at once, and taught to be an assistant at all of them. Start at PRET
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.train.optim import Cosine, OptimSettings, Schedule, WarmupStableDecay
@@ -112,9 +112,16 @@ SFT = Stage(
     shares={"stories": 0.02, "books": 0.0, "chats": 0.22, "requests": 0.03, "copies": 0.03, "assistant": 0.70},
     seed=SEED + 2,
 )
-# Not part of the bundled file: the same model, made to bear rounding to 4 bits.
+# Not part of the bundled file. A parent of fewer steps, all the way to its decay, for comparisons.py and twin.py.
+YOUNG = replace(
+    PRETRAIN,
+    name="comparisons/parent",
+    schedule=WarmupStableDecay(warmup_steps=WARMUP, stable_steps=700, decay_steps=250),
+    assistant_rows=12_000,
+)
+# Not part of it either: the same model, made to bear rounding to 4 bits.
 QAD = Stage(
-    name="6-qad",
+    name="comparisons/qad",
     schedule=Cosine(warmup_steps=10, decay_steps=140, floor=0.02),
     optim=OptimSettings(learning_rate=1e-4, weight_decay=0.0, use_muon=False),
     assistant_rows=6_000,

@@ -22,7 +22,7 @@ from mambino.train import checkpoint
 from recipes.bundled.assistant.judge import evaluate
 from recipes.bundled.export import write_gguf
 from recipes.bundled.pipeline import chosen_sizes
-from recipes.bundled.recipe import CONFIG, ELASTIC, MIDTRAIN, PRETRAIN, QAD, QAD_MIX, SETTLE, SFT
+from recipes.bundled.recipe import CONFIG, ELASTIC, MIDTRAIN, PRETRAIN, QAD_MIX, SETTLE, SFT
 
 SEED = 77  # of the rows and games of this page
 _MEASURES = {
@@ -52,9 +52,9 @@ class Entry:
 def entries(folder: Path) -> Iterator[Entry]:
     """Everything that folder has reached."""
     sizes = {"100%": SubConfig.whole(CONFIG), **chosen_sizes(folder)}
-    for stage in (PRETRAIN, MIDTRAIN, ELASTIC, SFT, QAD, SETTLE):
+    for stage in (PRETRAIN, MIDTRAIN, ELASTIC, SFT, SETTLE):
         path, is_nested = folder / stage.name / "latest.pt", stage in (ELASTIC, SFT, SETTLE)
-        mixes = {SFT.name: ("q8_0", QAD_MIX), QAD.name: (QAD_MIX,)}.get(stage.name, ("q8_0",))
+        mixes = ("q8_0", QAD_MIX) if stage is SETTLE else ("q8_0",)
         for size, sub in sizes.items():
             if path.exists() and (is_nested or size == "100%"):
                 weights = partial(_sized, path, sub)

@@ -1,7 +1,7 @@
 """The bundled model's pure-transformer twin: the same parameters, batches and code, with attention in place of Mamba.
 
-python -m recipes.bundled.twin --folder RUN, after recipes.bundled has kept a parent of --steps; the last line is JSON.
-Both are taken at the same step, before any decay. Start at TWIN and compare.
+python -m recipes.bundled.twin --folder RUN, after recipes.bundled --data-only; the last line is JSON. Both are trained
+with all of recipe.YOUNG, the hybrid being the parent of comparisons.py. Start at TWIN and compare.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from mambino.engine.native import NativeLM
 from mambino.load import open_model
 from mambino.model.hybrid import HybridLM
 from mambino.tokenizer.files import tokenizer_from_directory
-from mambino.train import checkpoint
 from mambino.train.loop import LoopSettings, language_loss, train
-from mambino.train.optim import Optimizer, WarmupStableDecay
+from mambino.train.optim import Optimizer
 from recipes.bundled.assistant.judge import evaluate
+from recipes.bundled.comparisons import young_parent
 from recipes.bundled.data import Prepared, assistant_documents, prepare
 from recipes.bundled.export import loss_of, write_gguf
 from recipes.bundled.pipeline import stream
-from recipes.bundled.recipe import CONFIG, PRETRAIN, SEED, WARMUP
+from recipes.bundled.recipe import CONFIG, SEED, YOUNG
 
 # A llama: positions by rotation, since attention alone has no other; the MLP fills up to the hybrid's parameters.
 TWIN = replace(
@@ -56,20 +56,18 @@ class Figures:
     first_token_s: float
 
 
-def compare(folder: Path, prepared: Prepared, steps: int, count: int) -> list[Figures]:
-    """The parent after steps, and the twin trained as far on the very same batches. Mutates folder."""
-    hybrid, twin = HybridLM(CONFIG), HybridLM(TWIN, generator=torch.Generator().manual_seed(SEED))
-    checkpoint.load_weights(folder / PRETRAIN.name / f"step-{steps}.pt", hybrid)
+def compare(folder: Path, prepared: Prepared, count: int) -> list[Figures]:
+    """The young parent, and the twin trained on the very same batches. Mutates folder."""
+    hybrid, twin = young_parent(folder, prepared), HybridLM(TWIN, generator=torch.Generator().manual_seed(SEED))
     train(
-        twin, Optimizer.for_model(twin, PRETRAIN.optim),
-        WarmupStableDecay(warmup_steps=WARMUP, stable_steps=steps - WARMUP, decay_steps=0),
-        stream(PRETRAIN, folder, prepared), language_loss(), folder=folder / "twin", settings=LoopSettings(),
+        twin, Optimizer.for_model(twin, YOUNG.optim), YOUNG.schedule, stream(YOUNG, folder, prepared),
+        language_loss(), folder=folder / "comparisons" / "twin", settings=LoopSettings(),
     )  # fmt: skip
     both = {"hybrid": hybrid, "twin": twin}
-    return [_figures(name, model, folder, prepared, steps, count) for name, model in both.items()]
+    return [_figures(name, model, folder, prepared, count) for name, model in both.items()]
 
 
-def _figures(name: str, model: HybridLM, folder: Path, prepared: Prepared, steps: int, count: int) -> Figures:
+def _figures(name: str, model: HybridLM, folder: Path, prepared: Prepared, count: int) -> Figures:
     held_out = assistant_documents(
         folder / "data" / "held_out-assistant.npz", prepared.tokenizer, _HELD_OUT_ROWS, seed=SEED, split="held_out"
     )
@@ -80,7 +78,8 @@ def _figures(name: str, model: HybridLM, folder: Path, prepared: Prepared, steps
         report = evaluate(opened, tokenizer_from_directory(prepared.tokenizer), count=count, seed=SEED, episodes=0)
         assert isinstance(opened, NativeLM), "a GGUF file opens in the engine"
         return Figures(
-            name=name, parameters=model.config.num_parameters, step=steps, nats=round(loss_of(model, held_out), 4),
+            name=name, parameters=model.config.num_parameters, step=YOUNG.schedule.total_steps,
+            nats=round(loss_of(model, held_out), 4),
             calls_exact=round(report.measures["tool_call_exact"].value, 4),
             all_rows=round(report.measures["all"].value, 4),
             state_bytes=_filled(opened, model.config), first_token_s=round(_first_token_s(opened), 5),
@@ -107,14 +106,13 @@ def _first_token_s(model: NativeLM) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="recipes.bundled.twin", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="the run of recipes.bundled")
-    parser.add_argument("--steps", type=int, default=1000, help="of both; the parent keeps one every 500")
     parser.add_argument("--count", type=int, default=300, help="held-out conversations to judge by")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
     prepared = prepare(arguments.folder / "data", Path(), 0.0, vocab_size=CONFIG.vocab_size, seed=SEED)
-    found = compare(arguments.folder, prepared, arguments.steps, arguments.count)
+    found = compare(arguments.folder, prepared, arguments.count)
     for one in found:
         print(asdict(one))
     print(json.dumps([asdict(one) for one in found]))

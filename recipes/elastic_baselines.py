@@ -37,6 +37,7 @@ from mambino.train.metrics import held_out_loss
 from mambino.train.optim import Cosine, Optimizer, OptimSettings
 
 _BOOTSTRAPS = 2000
+_SCORED = 8  # batches that the ranking is made from
 _LEAST = 0.15  # of an axis: where embeddings are much of a small model, the rest must shrink further
 
 
@@ -79,8 +80,8 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
     torch.manual_seed(settings.seed)
     config = parent.config
     budget = Budget(name=f"{settings.share:.0%}", cost=parameters, limit=settings.share * parameters(config))
-    judged = [_stream(held_out, settings).batch(step) for step in range(settings.held_out_batches)]
-    scored = [_stream(training, settings).batch(step) for step in range(4)]
+    judged = _batches(held_out, settings, settings.held_out_batches)
+    scored = _batches(training, settings, _SCORED)
     importance = measure_importance(parent, scored)
     sub = _closest(parent, importance, budget, scored)
     shallow = _depth_only(config, budget, importance.depth_order)
@@ -149,6 +150,11 @@ def _stream(documents: Documents, settings: Settings) -> MixedBatches:
     return MixedBatches(
         {"text": documents}, lambda _: {"text": 1.0}, rows=settings.rows, row_size=settings.row_size, seed=settings.seed
     )
+
+
+def _batches(documents: Documents, settings: Settings, count: int) -> list[Batch]:
+    stream = _stream(documents, settings)  # one for all: a fresh one begins anew
+    return [stream.batch(step) for step in range(count)]
 
 
 def _judged(name: str, model: HybridLM, judged: Sequence[Batch], num_tokens: int) -> Arm:

@@ -3,14 +3,14 @@
 Four other ways to the same size, two ways to choose sizes, rounding with and without distillation on the grid; all
 from a parent that is made like the bundled one in fewer steps (recipe.YOUNG).
 
-python -m recipes.bundled.comparisons --folder RUN after recipes.bundled --data-only; the last line is JSON.
-It continues where it was. Start at main.
+python -m recipes.bundled.comparisons --folder RUN after recipes.bundled --data-only. Each part is kept as JSON in
+RUN/comparisons, and what is there is not made again. Start at main.
 """
 
 import argparse
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from mambino.compress.router import RouterSettings, search_with_router
 from mambino.compress.space import Candidate, candidates
 from mambino.compress.sub import SubConfig, SubSizes
 from mambino.compress.trials import promising, try_candidates
+from mambino.formats.mapped import replacing
 from mambino.formats.names import rows
 from mambino.load import open_model
 from mambino.model.hybrid import HybridLM
@@ -137,11 +138,6 @@ def rounding(parent: HybridLM, folder: Path, prepared: Prepared, count: int) -> 
     return found
 
 
-def _show(made: Sequence[Arm]) -> None:
-    for arm in made:
-        print(f"{arm.name:<34} {arm.num_parameters:>10,} parameters  {arm.loss:.4f} [{arm.low:.4f}, {arm.high:.4f}]")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="recipes.bundled.comparisons", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="the run of recipes.bundled")
@@ -153,14 +149,17 @@ def main() -> None:
     torch.set_flush_denormal(True)
     prepared = prepare(arguments.folder / "data", Path(), 0.0, vocab_size=CONFIG.vocab_size, seed=SEED)
     parent = young_parent(arguments.folder, prepared)
-    made = arms(parent, arguments.folder, prepared, arguments.steps)
-    _show(made)
-    found = {
-        "arms": [asdict(arm) for arm in made],
-        "rounding": rounding(parent, arguments.folder, prepared, arguments.count),
-        "searches": searches(parent, arguments.folder, prepared),
+    parts: dict[str, Callable[[], list[dict[str, object]]]] = {
+        "arms": lambda: [asdict(arm) for arm in arms(parent, arguments.folder, prepared, arguments.steps)],
+        "rounding": lambda: rounding(parent, arguments.folder, prepared, arguments.count),
+        "searches": lambda: searches(copy.deepcopy(parent), arguments.folder, prepared),
     }
-    print(json.dumps(found))
+    for name, made in parts.items():
+        path = arguments.folder / "comparisons" / f"{name}.json"
+        if not path.exists():
+            with replacing(path) as file:
+                file.write(json.dumps(made(), indent=1).encode() + b"\n")
+        print(f"{name}:\n{path.read_text(encoding='utf-8')}", flush=True)
 
 
 if __name__ == "__main__":

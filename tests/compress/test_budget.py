@@ -76,6 +76,8 @@ def test_latency_adds_up_layers_and_is_exact_between_points(tmp_path: Path) -> N
     assert table()(sub_of(EVERYTHING).config) < table()(config)
     table().write(tmp_path / "table.json")
     assert read_latency_table(tmp_path / "table.json") == table()
+    (tmp_path / "table.json").write_text('{"points": [{"kind": "mlp", "hidden_size": 8, "width": 4, "seconds": 0}]}')
+    assert read_latency_table(tmp_path / "table.json").seconds("mlp", 4, 8) == 0.0
 
 
 def test_latency_does_not_guess(tmp_path: Path) -> None:

@@ -107,8 +107,13 @@ def read_latency_table(path: Path) -> LatencyTable:
 
 def _read_point(path: Path, entry: object) -> LatencyPoint:
     match entry:
-        case {"kind": str(kind), "hidden_size": int(hidden), "width": int(width), "seconds": float(seconds)}:
-            return LatencyPoint(kind=kind, hidden_size=hidden, width=width, seconds=seconds)
+        case {
+            "kind": str(kind),
+            "hidden_size": int(hidden),
+            "width": int(width),
+            "seconds": int() | float() as seconds,
+        }:
+            return LatencyPoint(kind=kind, hidden_size=hidden, width=width, seconds=float(seconds))
         case _:
             raise FormatError(f"{path}: damaged point {entry!r:.80}; measure again")
 
@@ -146,8 +151,10 @@ def budget_of(text: str, parent: HybridConfig, cost: Cost, *, unit: Mapping[str,
             suffix = number.lstrip("0123456789.")
             limit = float(number.removesuffix(suffix)) * known[suffix.strip()]
     except (ValueError, KeyError):
+        units = ", ".join(filter(None, known))
         raise InputError(
-            f"[budget] {text!r}: expected a share such as 50%, or a number with one of {', '.join(known)}"
+            f"[budget] {text!r}: expected a share such as 50%, or a number with one of {units}; what is counted "
+            f"(parameters, bytes, latency) is another choice (--count)"
         ) from None
     if not 0 < limit <= whole:
         raise InputError(f"[budget] {text}: expected more than nothing and at most the whole model, {whole:.6g}")

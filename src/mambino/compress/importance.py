@@ -168,18 +168,17 @@ def _remove_layers(
     score = sum (logits of the whole model - logits without)^2 / sum (logits of the whole model)^2
     """
     nested, config = NestedLM(model), model.config
-    whole = [_logits(nested, SubConfig.whole(config), batch) for batch in batches]
-    energy = sum(float(logits.square().sum()) for logits in whole)
     left, removed, scores = list(range(len(config.layers))), list[int](), dict[int, float]()
     while len(left) > 1:
         on_progress(f"layers: {len(removed)} of {len(config.layers)} ranked")
-        errors = {}
-        for candidate in left:
-            sub = _without(config, left, candidate)
-            errors[candidate] = sum(
-                float((_logits(nested, sub, batch) - logits).square().sum())
-                for batch, logits in zip(batches, whole, strict=True)
-            )
+        errors, energy = dict.fromkeys(left, 0.0), 0.0
+        for batch in batches:  # computed anew every round: a large vocabulary's logits are only kept for one batch
+            whole = _logits(nested, SubConfig.whole(config), batch)
+            energy += float(whole.square().sum())
+            for candidate in left:
+                errors[candidate] += float(
+                    (_logits(nested, _without(config, left, candidate), batch) - whole).square().sum()
+                )
         least = min(left, key=lambda index: errors[index])
         scores[least] = errors[least] / energy
         left.remove(least)

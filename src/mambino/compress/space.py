@@ -50,10 +50,12 @@ def candidates(
 ) -> list[Candidate]:
     """Every combination that fits the budget and leaves at most a share of slack of it unused, dearest first.
 
-    Where none uses so much, the dearest that fit.
+    Where none uses so much, the dearest that fit. What the parent cannot be cut into, or the budget cannot count, is
+    left out; so is the same model by another name, where a layer is narrower already than the size asks.
     Raises     InputError if none fits (with the cheapest there is), or if there are too many to list
     """
-    axes, found, cheapest = space.axes(), list[Candidate](), float("inf")
+    axes, found, cheapest = space.axes(), dict[SubConfig, Candidate](), float("inf")
+    refused: InputError | None = None
     count = 1
     for allowed in axes.values():
         count *= len(allowed)
@@ -61,18 +63,24 @@ def candidates(
         raise InputError(f"[search] {count} combinations are too many to enumerate; allow fewer sizes")
     for chosen in product(*axes.values()):
         sizes = SubSizes(**dict(zip(axes, chosen, strict=True)))
-        sub = sub_config(parent, sizes, depth_order=depth_order)
-        cost = budget.cost(sub.config)
+        try:
+            sub = sub_config(parent, sizes, depth_order=depth_order)
+            cost = budget.cost(sub.config)
+        except InputError as error:
+            refused = error
+            continue
         cheapest = min(cheapest, cost)
         if cost <= budget.limit:
-            found.append(Candidate(sizes=sizes, sub=sub, cost=cost))
+            found.setdefault(sub, Candidate(sizes=sizes, sub=sub, cost=cost))
+    if cheapest == float("inf") and refused is not None:
+        raise InputError(f"[search] budget {budget.name}: no combination of these sizes is possible: {refused}")
     if not found:
         raise InputError(
             f"[search] budget {budget.name}: nothing costs at most {budget.limit:.6g}; the cheapest combination costs "
             f"{cheapest:.6g}; allow smaller sizes or a larger budget"
         )
-    least = min((1.0 - slack) * budget.limit, max(candidate.cost for candidate in found))
-    return sorted((one for one in found if one.cost >= least), key=lambda candidate: -candidate.cost)
+    least = min((1.0 - slack) * budget.limit, max(candidate.cost for candidate in found.values()))
+    return sorted((one for one in found.values() if one.cost >= least), key=lambda candidate: -candidate.cost)
 
 
 def default_space(parent: HybridConfig, *, least: float = 0.4, steps: int = 4) -> SearchSpace:

@@ -94,7 +94,7 @@ def page(found: Sequence[tuple[Entry, Mapping[str, Any]]]) -> str:
         "|---" * (4 + len(_MEASURES)) + "|",
     ]
     for entry, report in found:
-        cells = " | ".join(_percent(report["measures"].get(name)) for name in _MEASURES)
+        cells = " | ".join(percent(report["measures"].get(name)) for name in _MEASURES)
         lines.append(f"| {entry.stage} | {entry.size} | {entry.mix} | {report['bytes'] / 1e6:.2f} | {cells} |")
     reached = {entry.stage for entry, _ in found}
     shipped = SETTLE.name if SETTLE.name in reached else SFT.name
@@ -107,13 +107,13 @@ def page(found: Sequence[tuple[Entry, Mapping[str, Any]]]) -> str:
         lines += ["", f"## {title}", "", f"| | {' | '.join([entry.size for entry, _ in last] + list(extra))} |"]
         lines.append("|---" * (1 + len(last) + len(extra)) + "|")
         for name in named:
-            row = [_percent(report[key].get(name)) for _, report in last]
+            row = [percent(report[key].get(name)) for _, report in last]
             row += [f"{100 * last[0][1][key][name][which]:.1f}" for which in extra]
             lines.append(f"| {name} | {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
 
 
-def _percent(summary: Mapping[str, float] | None) -> str:
+def percent(summary: Mapping[str, float] | None) -> str:
     if summary is None:
         return "-"
     return f"{100 * summary['value']:.1f} ({100 * summary['low']:.1f}-{100 * summary['high']:.1f})"

@@ -1,7 +1,7 @@
 """The bundled model's pure-transformer twin: the same parameters, batches and code, with attention in place of Mamba.
 
-python -m recipes.bundled.twin --folder RUN, after recipes.bundled --data-only; the last line is JSON. Both are trained
-with all of recipe.YOUNG, the hybrid being the parent of comparisons.py. Start at TWIN and compare.
+python -m recipes.bundled.twin --folder RUN, after recipes.bundled --data-only, writes RUN/comparisons/twin.json.
+Both are trained with all of recipe.YOUNG, the hybrid being the parent of comparisons.py. Start at TWIN and compare.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import torch
 
 from mambino.config import AttentionSpec, HybridConfig, MlpSpec
 from mambino.engine.native import NativeLM
+from mambino.formats.mapped import replacing
 from mambino.load import open_model
 from mambino.model.hybrid import HybridLM
 from mambino.tokenizer.files import tokenizer_from_directory
@@ -113,9 +114,10 @@ def main() -> None:
     torch.set_flush_denormal(True)
     prepared = prepare(arguments.folder / "data", Path(), 0.0, vocab_size=CONFIG.vocab_size, seed=SEED)
     found = compare(arguments.folder, prepared, arguments.count)
-    for one in found:
-        print(asdict(one))
-    print(json.dumps([asdict(one) for one in found]))
+    text = json.dumps([asdict(one) for one in found], indent=1)
+    with replacing(arguments.folder / "comparisons" / "twin.json") as file:
+        file.write(text.encode() + b"\n")
+    print(text)
 
 
 if __name__ == "__main__":

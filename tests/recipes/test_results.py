@@ -3,6 +3,7 @@
 import pytest
 
 pytest.importorskip("torch")
+from recipes.bundled import compared
 from recipes.bundled.recipe import CONFIG, PRETRAIN, SFT
 from recipes.bundled.results import Entry, page
 
@@ -31,3 +32,10 @@ def test_the_page_says_what_the_reports_say() -> None:
     assert "| 5-sft | 50% | q8_0 | 3.50 | 50.0 (40.0-60.0) | - | - | - | - | 75.0 (65.0-85.0) |" in lines
     assert "| call | 50.0 (40.0-60.0) |" in lines
     assert "| farm | 40.0 (30.0-50.0) | 10.0 | 90.0 |" in lines
+
+
+def test_the_page_of_comparisons_shows_the_parts_that_ran() -> None:
+    arm = {"name": "elastic", "num_parameters": 1_500_000, "num_tokens": 9, "loss": 0.5, "low": 0.4, "high": 0.6}
+    text = compared.page({"arms": [arm]})
+    assert "| elastic | 1,500,000 | 9 | 0.5000 (0.4000-0.6000) |" in text
+    assert "router" not in text

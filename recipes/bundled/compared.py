@@ -19,8 +19,9 @@ Found = Sequence[Mapping[str, Any]]
 _HEAD = f"""# Was compressing worth it?
 
 One parent, made like the bundled model in fewer steps ({YOUNG.schedule.total_steps:,}; `YOUNG` in
-`recipes/bundled/recipe.py`), and other ways to the same end. Written by `python -m recipes.bundled.compared` from what `recipes.bundled.comparisons` and
-`recipes.bundled.twin` measured on rows of other names, devices, phrasings and seeds; 95 % intervals by bootstrap.
+`recipes/bundled/recipe.py`), and other ways to the same end. Written by `python -m recipes.bundled.compared` from
+what `recipes.bundled.comparisons` and `recipes.bundled.twin` measured on rows of other names, devices, phrasings and
+seeds; 95 % intervals by bootstrap.
 """
 
 

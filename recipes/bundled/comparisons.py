@@ -42,7 +42,8 @@ from recipes.bundled.recipe import BUDGETS, CONFIG, ELASTIC, QAD_MIX, SEED, YOUN
 from recipes.elastic_baselines import Arm, Settings, compare
 
 _OPTIM = OptimSettings(learning_rate=1e-3)
-_TRIALS, _TRIAL_STEPS, _ROUTER_STEPS, _JUDGED = 5, 30, 150, 8
+_PARTS = ("arms", "rounding", "searches")
+_TRIALS, _TRIAL_STEPS, _ROUTER_STEPS, _JUDGED = 3, 30, 100, 8
 _FILE_ROWS = 14_000  # for every way; the longest of them goes through most of it once
 
 
@@ -90,7 +91,8 @@ def searches(parent: HybridLM, folder: Path, prepared: Prepared) -> list[dict[st
     for index, budget in enumerate(budgets):
         fitting = candidates(CONFIG, SPACE, budget, depth_order=importance.depth_order)
         named = {
-            f"tried {place}": one for place, one in enumerate(promising(parent, parent, fitting, judged, _TRIALS), 1)
+            f"tried {place}": one
+            for place, one in enumerate(promising(parent, parent, fitting, judged[:2], _TRIALS), 1)
         }
         for name, subs in chosen.items():
             named[name] = Candidate(sizes=SubSizes(), sub=subs[index], cost=budget.cost(subs[index].config))
@@ -143,6 +145,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="the run of recipes.bundled")
     parser.add_argument("--steps", type=int, default=200, help="of every way")
     parser.add_argument("--count", type=int, default=300, help="held-out conversations to judge rounding by")
+    parser.add_argument("--only", choices=_PARTS, action="append", help="may be repeated; all by default")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -154,11 +157,11 @@ def main() -> None:
         "rounding": lambda: rounding(parent, arguments.folder, prepared, arguments.count),
         "searches": lambda: searches(copy.deepcopy(parent), arguments.folder, prepared),
     }
-    for name, made in parts.items():
+    for name in arguments.only or _PARTS:
         path = arguments.folder / "comparisons" / f"{name}.json"
         if not path.exists():
             with replacing(path) as file:
-                file.write(json.dumps(made(), indent=1).encode() + b"\n")
+                file.write(json.dumps(parts[name](), indent=1).encode() + b"\n")
         print(f"{name}:\n{path.read_text(encoding='utf-8')}", flush=True)
 
 

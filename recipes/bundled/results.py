@@ -89,6 +89,7 @@ def page(found: Sequence[tuple[Entry, Mapping[str, Any]]]) -> str:
         "",
         f"{count} conversations of the split that no stage saw (other names, devices, phrasings and seeds), answered",
         "greedily by the native engine; 95 % intervals by bootstrap. Written by `python -m recipes.bundled.results`.",
+        "What other ways to smaller models give, and a pure transformer of this size, is in COMPARISONS.md.",
         "",
         f"| stage | size | format | MB | {' | '.join(_MEASURES.values())} |",
         "|---" * (4 + len(_MEASURES)) + "|",

@@ -11,14 +11,27 @@ import pytest
 from cli.tiny_file import write_tiny_directory, write_tiny_gguf
 from mambino.compress.offered import offered_subs, write_offered
 from mambino.compress.sub import SubConfig
+from mambino.config import AttentionSpec, MambaSpec, MlpSpec, layers_from_pattern
+from mambino.export.gguf import export_gguf, matrices_as
 from mambino.formats.checkpoint import open_checkpoint, write_checkpoint_directory
 from mambino.formats.tensor import Tensor, tensor_from_float32
 from mambino.quant.types import TYPES
+from tiny_models import tiny_weights
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_tiny_directory(tmp_path / "tiny")
+    """Layers of one size a kind, which every program opens."""
+    uneven = write_tiny_directory(tmp_path / "uneven")
+    layers = layers_from_pattern(
+        "M-*",
+        mamba=MambaSpec(num_heads=4, head_dim=8, state_size=8, num_groups=2, conv_kernel=4),
+        attention=AttentionSpec(num_heads=4, num_kv_heads=2, head_dim=8),
+        mlp=MlpSpec(intermediate_size=48, activation="relu2"),
+    )
+    config = replace(open_checkpoint(uneven).config, layers=layers, hidden_size=32)
+    write_checkpoint_directory(tmp_path / "tiny", config, tiny_weights(config).values(), tokenizer_from=uneven)
+    return tmp_path / "tiny"
 
 
 def changed(folder: Path, out: Path, tensors: dict[str, Tensor]) -> Path:
@@ -39,7 +52,19 @@ def findings(mambino: Any, *args: str) -> tuple[int, dict[str, dict[str, Any]]]:
 
 def test_a_sound_model_has_nothing(mambino: Any, folder: Path, tmp_path: Path) -> None:
     assert mambino("doctor", str(folder))[:2] == (0, "nothing found\n")
-    assert mambino("doctor", str(write_tiny_gguf(tmp_path / "x" / "tiny.gguf")))[0] == 0
+    source, path = open_checkpoint(folder), tmp_path / "tiny.gguf"
+    export_gguf(source, path, type_of=matrices_as("F16"), name="tiny", tokenizer_directory=folder)
+    assert mambino("doctor", str(path))[:2] == (0, "nothing found\n")
+
+
+def test_uneven_layers_are_named_with_what_opens_them(mambino: Any, folder: Path, tmp_path: Path) -> None:
+    code, found = findings(mambino, str(tmp_path / "uneven"))
+    assert (code, found["layers"]["level"]) == (0, "warning")
+    assert "transformers does not open this model" in found["layers"]["what"]
+    assert "nor does llama.cpp" in found["layers"]["what"]
+    code, found = findings(mambino, str(write_tiny_gguf(tmp_path / "x" / "tiny.gguf")))
+    assert (code, found["layers"]["level"]) == (0, "warning")
+    assert "llama.cpp does not open this file" in found["layers"]["what"]
 
 
 def test_dead_rows_are_found_and_filled(mambino: Any, folder: Path, tmp_path: Path) -> None:
@@ -71,6 +96,55 @@ def test_damage_is_an_error(mambino: Any, folder: Path, tmp_path: Path) -> None:
     code, found = findings(mambino, str(changed(folder, tmp_path / "nan", {name: replace(tensor, data=data)})))
     assert code == 1
     assert "NaN" in found[name]["what"]
+    code, _, err = mambino("doctor", str(tmp_path / "nan"), "--repair", str(tmp_path / "well"))
+    assert code == 1
+    assert f"well: not written, it would still be broken: {name}: holds NaN" in err
+    assert not (tmp_path / "well").exists()
+
+
+def test_dead_rows_are_found_where_most_are_dead(mambino: Any, folder: Path, tmp_path: Path) -> None:
+    embeddings = open_checkpoint(folder).stored["embeddings.weight"]
+    values = embeddings.to_float32()
+    values[: int(0.9 * len(values))] *= 1e-8
+    values[5] = 0
+    sick = changed(folder, tmp_path / "sick", {embeddings.name: tensor_from_float32(embeddings.name, values)})
+    assert f"{int(0.9 * len(values))} dead rows" in findings(mambino, str(sick))[1]["embeddings.weight"]["what"]
+    assert mambino("doctor", str(sick), "--repair", str(tmp_path / "well"))[0] == 0
+    assert mambino("doctor", str(tmp_path / "well"))[1] == "nothing found\n"
+
+
+def test_rows_of_zeros_are_dead_whatever_the_others_are(mambino: Any, folder: Path, tmp_path: Path) -> None:
+    embeddings = open_checkpoint(folder).stored["embeddings.weight"]
+    values = embeddings.to_float32()
+    values[1:] = 0
+    tensor = tensor_from_float32(embeddings.name, values)
+    code, found = findings(mambino, str(changed(folder, tmp_path / "sick", {embeddings.name: tensor})))
+    assert (code, f"{len(values) - 1} dead rows" in found["embeddings.weight"]["what"]) == (0, True)
+    values[0] = 0
+    tensor = tensor_from_float32(embeddings.name, values)
+    code, found = findings(mambino, str(changed(folder, tmp_path / "void", {embeddings.name: tensor})))
+    assert (code, found["embeddings.weight"]["level"]) == (1, "error")
+
+
+def test_a_repaired_copy_has_what_belongs_to_the_folder(mambino: Any, folder: Path, tmp_path: Path) -> None:
+    write_offered(folder, {"100%": SubConfig.whole(open_checkpoint(folder).config)})
+    kept = {"ranking/ranking.json": b"{}", "ranking/scores.safetensors": b"scores", "README.md": b"a model card"}
+    for name, content in kept.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    assert mambino("doctor", str(folder), "--repair", str(tmp_path / "well"))[0] == 0
+    assert {name: (tmp_path / "well" / name).read_bytes() for name in kept} == kept
+    assert offered_subs(open_checkpoint(tmp_path / "well")) == offered_subs(open_checkpoint(folder))
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_look(
+    mambino: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mambino.cli.doctor.examine", lambda *_: pytest.fail("it was examined"))
+    (tmp_path / "in-the-way").write_text("a file")
+    for out, message in ((folder, "already exists"), (tmp_path / "in-the-way" / "well", "cannot be written")):
+        code, _, err = mambino("doctor", str(folder), "--repair", str(out))
+        assert (code, f"{out}: {message}" in err) == (1, True)
 
 
 def test_risky_number_formats_are_named(mambino: Any, folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,14 @@ import pytest
 import mambino as package
 from mambino.cli.calibration import KlMeasure, read_text
 from mambino.cli.quantize import parse_size
+from mambino.compress.offered import offered_subs
+from mambino.compress.slicing import slice_checkpoint
 from mambino.errors import InputError
-from mambino.export.quantize import shapes_of
+from mambino.export.quantize import mix_plan, shapes_of
 from mambino.export.retype import retyped
 from mambino.formats.checkpoint import open_checkpoint
 from mambino.quant.mixes import plan_for_mix
+from mambino.quant.plan import QuantPlan
 from mambino.quant.types import TYPES
 
 Run = Callable[..., tuple[int, str, str]]
@@ -33,10 +37,48 @@ def test_a_mix_is_written_compared_and_shown(mambino: Run, tmp_path: Path) -> No
     code, out, err = mambino("quantize", BUNDLED, str(tmp_path / "x.gguf"), "--mix", "q4_k_m")
     assert code == 0
     assert "plan q4_k_m" in out
-    assert "1 Q6_K" in out
+    assert "1 Q8_0" in out
     assert "compared" in err
     record = json.loads(mambino("info", str(tmp_path / "x.gguf"), "--json")[1])
-    assert {share["type"] for share in record["types"]} == {"F32", "Q4_K", "Q6_K"}
+    assert {share["type"] for share in record["types"]} == {"F32", "Q4_K", "Q5_0", "Q8_0"}
+
+
+def test_the_sizes_that_a_file_offers_can_be_cut_out_of_what_a_mix_makes_of_it(mambino: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    code, _, err = mambino("quantize", BUNDLED, str(path), "--mix", "m4")
+    assert code == 0, err
+    assert "narrower blocks than m4 has, so that 75%, 50% can be cut out" in err
+    written = open_checkpoint(path)
+    assert [slice_checkpoint(written, sub).config for sub in offered_subs(written).values()]
+    # The layer that no size keeps is whole, and keeps the blocks of the mix.
+    assert written.stored["layers.4.mixer.up_proj.weight"].type.name == "Q4_K"
+    assert written.stored["layers.1.mixer.up_proj.weight"].type.name == "IQ4_NL"
+
+
+def test_what_cannot_be_is_refused_before_anything_is_measured(
+    mambino: Run, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("read_text", "measured_importance", "KlMeasure", "quantize"):
+        monkeypatch.setattr(f"mambino.cli.quantize.{name}", lambda *_, name=name: pytest.fail(f"{name} was called"))
+    source = open_checkpoint(BUNDLED)
+    blind = replace(plan_for_mix("q4_k_m", shapes_of(source)), name="blind")
+    (tmp_path / "blind.json").write_text(blind.to_json())
+    (tmp_path / "other.json").write_text(replace(blind, types={"other.weight": TYPES["F16"]}).to_json())
+    (tmp_path / "old.json").write_text("{")
+    x, missing = str(tmp_path / "x.gguf"), tmp_path / "missing"
+    for arguments, message in (
+        ([x, "--size", "1B"], "--size: expected at least"),
+        ([str(missing / "x.gguf")], f"{missing}/x.gguf: cannot be written: {missing}: No such file"),
+        ([x, "--save-plan", str(missing / "p")], f"{missing}/p: cannot be written"),
+        ([x, "--save-importance", str(missing / "i")], f"{missing}/i: cannot be written"),
+        ([x, "--plan", str(tmp_path / "other.json")], "make a plan for this model"),
+        ([x, "--plan", str(tmp_path / "old.json")], "`mambino quantize --save-plan`"),
+        ([x, "--plan", str(tmp_path / "blind.json")],
+         "tensor layers.1.mixer.down_proj.weight: the offered size 75% keeps whole blocks of 320 columns, Q4_K has"),
+    ):  # fmt: skip
+        code, _, err = mambino("quantize", BUNDLED, *arguments, "--calibrate", str(text))
+        assert code == 1, arguments
+        assert message in err
 
 
 def test_a_dry_run_says_the_size_of_the_file_and_writes_nothing(mambino: Run, tmp_path: Path) -> None:
@@ -143,6 +185,22 @@ def test_calibration_weighs_columns_and_is_kept(mambino: Run, text: Path, tmp_pa
     assert (first.data != retyped(source, TYPES["Q4_0"]).data).mean() > 0.05
 
 
+def test_a_search_leaves_the_offered_sizes_possible(
+    mambino: Run, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def coarseness(plan: QuantPlan) -> float:
+        return 1 / plan.nbytes(shapes_of(open_checkpoint(BUNDLED)))
+
+    monkeypatch.setattr("mambino.cli.quantize.measured_importance", lambda *_: None)
+    monkeypatch.setattr("mambino.cli.quantize.KlMeasure", lambda *_: coarseness)
+    path = tmp_path / "x.gguf"
+    code, _, err = mambino("quantize", BUNDLED, str(path), "--size", "2.4MB", "--calibrate", str(text))
+    assert code == 0, err
+    assert 2_000_000 < path.stat().st_size <= 2_400_000
+    written = open_checkpoint(path)
+    assert [slice_checkpoint(written, sub).config for sub in offered_subs(written).values()]
+
+
 @pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.native
@@ -156,5 +214,7 @@ def test_a_search_fills_the_size_and_beats_one_type_for_all(mambino: Run, text: 
     assert path.stat().st_size <= uniform["nbytes"]
     checkpoint = open_checkpoint(BUNDLED)
     measure = KlMeasure(checkpoint, read_text(checkpoint, text, 16384).measuring, None, 1)
-    assert record["kl"] < measure(plan_for_mix("q5_k_m", shapes_of(checkpoint)))
+    assert record["kl"] < measure(mix_plan(checkpoint, "q5_k_m"))
+    written = open_checkpoint(path)
+    assert [slice_checkpoint(written, sub).config for sub in offered_subs(written).values()]
     assert (tmp_path / "x.gguf.search.json").exists()

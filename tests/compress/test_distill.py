@@ -17,6 +17,7 @@ from tiny_models import tiny_hybrid_config
 
 pytestmark = pytest.mark.torch
 
+ABOUT = {"teacher": "ab", "seed": 0}
 FLOAT64_TOLERANCE = 1e-10
 HALF_TOLERANCE = 2e-3  # log-probabilities of size ten in float16
 
@@ -93,20 +94,31 @@ def test_all_tokens_but_one_kept_is_the_full_divergence() -> None:
 def test_stored_logits_teach_like_the_teacher(tmp_path: Path) -> None:
     teacher = strong_model().float()
     student = HybridLM(cuttable_config(), generator=torch.Generator().manual_seed(1))
-    store_logits(teacher, stream(), tmp_path / "logits", num_steps=2, kept=60)
-    stored, live, batches = stored_distillation_loss(tmp_path / "logits"), distillation_loss(teacher), stream()
+    store_logits(teacher, stream(), tmp_path / "logits", num_steps=2, kept=60, about=ABOUT)
+    stored, live, batches = stored_distillation_loss(tmp_path / "logits", ABOUT), distillation_loss(teacher), stream()
     for step in range(2):
         batch = batches.batch(step)
         live_loss = float(live(student, batch, step).detach())
         assert float(stored(student, batch, step).detach()) == pytest.approx(live_loss, abs=HALF_TOLERANCE)
+        parts = [(part, part.num_targets / batch.num_targets) for part in batch.split(2)]
+        in_parts = sum(float(stored(student, part, step).detach()) * share for part, share in parts)
+        assert in_parts == pytest.approx(live_loss, abs=HALF_TOLERANCE)
     with pytest.raises(InputError, match="stored for 2 other batches"):
         stored(student, batches.batch(2), 2)
     with pytest.raises(InputError, match="stored for 2 other batches"):
         stored(student, batches.batch(3), 0)
     with pytest.raises(InputError, match="is not empty"):
-        store_logits(teacher, stream(), tmp_path / "logits", num_steps=1, kept=2)
+        store_logits(teacher, stream(), tmp_path / "logits", num_steps=1, kept=2, about=ABOUT)
     with pytest.raises(InputError, match="expected 1 to 60, got 61"):
-        store_logits(teacher, stream(), tmp_path / "more", num_steps=1, kept=61)
+        store_logits(teacher, stream(), tmp_path / "more", num_steps=1, kept=61, about=ABOUT)
     (tmp_path / "logits" / "ids.npy").write_bytes(b"junk")
     with pytest.raises(FormatError, match="cannot be read"):
-        stored_distillation_loss(tmp_path / "logits")
+        stored_distillation_loss(tmp_path / "logits", ABOUT)
+
+
+def test_a_store_says_who_spoke_and_to_what(tmp_path: Path) -> None:
+    store_logits(strong_model(), stream(), tmp_path / "logits", num_steps=1, kept=5, about=ABOUT)
+    stored_distillation_loss(tmp_path / "logits", ABOUT)
+    for other, name in (({"teacher": "cd"}, "teacher"), ({"teacher": "cd", "seed": 1}, "teacher, seed")):
+        with pytest.raises(InputError, match=f"logits: was stored with another {name}; store again in a fresh folder"):
+            stored_distillation_loss(tmp_path / "logits", {**ABOUT, **other})

@@ -1,6 +1,7 @@
 """One set of weights learns several sizes; the search finds what fits and says when nothing does."""
 
 import io
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ from mambino.model.hybrid import HybridLM
 from mambino.train.data import Documents, MixedBatches
 from mambino.train.loop import LoopSettings, language_loss, train
 from mambino.train.optim import Cosine, Optimizer, OptimSettings
+from tiny_models import tiny_hybrid_config
 
 pytestmark = pytest.mark.torch
 
 WHOLE = SubConfig.whole(cuttable_config())
 SMALL = sub_of(SubSizes(hidden_size=8, mamba_heads=4, intermediate_size=8))
+TINY = sub_of(SubSizes(hidden_size=8, mamba_heads=4, intermediate_size=6))
 MIDDLE = sub_of(SubSizes(hidden_size=12, intermediate_size=12))
 SPACE = SearchSpace(hidden_size=(16, 12, 8), mamba_heads=(8, 4), intermediate_size=(20, 12, 6), num_layers=(6, 5))
 DEPTH_ORDER = (2, 0, 5, 4, 3, 1)
@@ -101,6 +104,36 @@ def test_which_size_a_step_trains_follows_from_seed_and_step() -> None:
     assert sandwich.subs_at(5) == (WHOLE, MIDDLE, SMALL)
     alone = ElasticLoss(settings)
     assert {subs[0] for subs in map(alone.subs_at, range(50))} == {WHOLE}, "without a teacher the whole one teaches"
+
+
+def test_the_sandwich_is_the_largest_and_the_smallest_in_whatever_order_sizes_come() -> None:
+    mixed = ElasticLoss(ElasticSettings(subs=(SMALL, WHOLE, MIDDLE), shares=(3, 1, 2), sandwich=True))
+    assert mixed.subs_at(5) == (WHOLE, MIDDLE, SMALL)
+    by_share = ElasticLoss(ElasticSettings(subs=(SMALL, WHOLE, MIDDLE), shares=(98, 1, 1)), strong_model())
+    assert sum(by_share.subs_at(step) == (SMALL,) for step in range(50)) > 40
+
+
+def test_what_steps_train_is_known_ahead_with_its_share() -> None:
+    for sandwich in (False, True):
+        settings = ElasticSettings(subs=(WHOLE, MIDDLE, SMALL, TINY), shares=(2, 1, 1, 4), sandwich=sandwich)
+        for teacher in (strong_model(), None):
+            loss, seen = ElasticLoss(settings, teacher), Counter[tuple[SubConfig, ...]]()
+            seen.update(loss.subs_at(step) for step in range(400))
+            kinds = dict(settings.step_kinds(has_teacher=teacher is not None))
+            assert seen.keys() == kinds.keys()
+            assert sum(kinds.values()) == pytest.approx(1.0)
+            for subs, share in kinds.items():
+                assert seen[subs] / 400 == pytest.approx(share, abs=0.1)  # four standard deviations
+
+
+def test_a_teacher_of_another_vocabulary_is_refused_before_compute() -> None:
+    foreign = HybridLM(tiny_hybrid_config())
+    with pytest.raises(InputError, match="one tokenizer"):
+        search_with_router(
+            strong_model(), foreign, SPACE, [budget(0.8)], [], depth_order=DEPTH_ORDER, optim=OPTIM
+        )  # fmt: skip
+    with pytest.raises(InputError, match="one tokenizer"):
+        distance(NestedLM(strong_model()), SMALL, foreign, [])
 
 
 def test_elastic_settings_are_checked() -> None:

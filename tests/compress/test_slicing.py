@@ -11,7 +11,7 @@ import torch
 from compress_models import BLOCKY, EVERYTHING, ONE_AXIS_EACH, cuttable_config, some_tokens, strong_model, sub_of
 from mambino.compress.nested import NestedLM
 from mambino.compress.offered import chosen_sub, nested_text, offered_subs, sub_nbytes, write_offered
-from mambino.compress.slicing import pick, slice_checkpoint
+from mambino.compress.slicing import column_grains, pick, slice_checkpoint
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
 from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError, Unsupported
@@ -116,6 +116,26 @@ def test_columns_that_straddle_blocks_are_refused_even_if_they_are_as_many_as_a_
     for positions in (np.arange(16, 48), np.arange(0, 64, 2), np.r_[0:16, 32:48]):
         with pytest.raises(Unsupported, match="do not keep whole Q8_0 blocks"):
             pick(tensor, 1, positions)
+
+
+@pytest.mark.parametrize("type_name", ["F16", "Q8_0"])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        SubSizes(), SubSizes(hidden_size=32), SubSizes(hidden_size=48), SubSizes(mamba_heads=2), EVERYTHING,
+        SubSizes(mamba_head_dim=16), SubSizes(attention_heads=2), SubSizes(kv_heads=1), SubSizes(intermediate_size=80),
+        SubSizes(num_layers=3),
+    ],
+)  # fmt: skip
+def test_a_cut_works_exactly_where_the_block_divides_its_grain(sizes: SubSizes, type_name: str, tmp_path: Path) -> None:
+    export_gguf(saved(BLOCKY, tmp_path / "hf"), tmp_path / "x.gguf", type_of=matrices_as(type_name), name="x")
+    checkpoint, sub = open_checkpoint(tmp_path / "x.gguf"), sub_config(BLOCKY, sizes)
+    can_be = all(grain % TYPES[type_name].block_size == 0 for grain in column_grains(BLOCKY, sub).values())
+    if can_be:
+        assert slice_checkpoint(checkpoint, sub).config == sub.config
+    else:
+        with pytest.raises(Unsupported, match="do not keep whole Q8_0 blocks"):
+            slice_checkpoint(checkpoint, sub)
 
 
 @pytest.mark.parametrize("is_tied", [False, True])

@@ -37,7 +37,7 @@ def test_sizes_that_no_block_divides_are_left_out() -> None:
 
 
 def test_where_nothing_is_possible_the_reason_is_said() -> None:
-    with pytest.raises(InputError, match="no combination of these sizes is possible: .*B/C groups"):
+    with pytest.raises(InputError, match=r"no combination of these sizes is possible: .*B/C groups"):
         candidates(BLOCKY, SearchSpace(mamba_heads=(3, 1)), everything())
 
 

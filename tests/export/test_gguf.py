@@ -1,14 +1,16 @@
 """What export writes opens again with the same values, in the formats asked for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec
-from mambino.errors import InputError
-from mambino.export.gguf import export_gguf, matrices_as
+from mambino.errors import InputError, Unsupported
+from mambino.export.gguf import as_stored, export_gguf, matrices_as
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint, write_checkpoint_directory
+from mambino.quant.types import TYPES
 from tiny_models import tiny_weights
 
 # Q8_0 rounds to 1/254 of a block's largest value; float16 scales add 2^-11.
@@ -71,3 +73,17 @@ def test_a_width_that_blocks_do_not_divide_is_refused_before_anything_is_written
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(InputError, match="expected one of F32, F16, Q8_0, BF16, got 'q2_k'"):
         matrices_as("q2_k")
+
+
+def test_a_type_that_gguf_does_not_have_is_named_and_stored_as_bf16_instead(tmp_path: Path) -> None:
+    source = saved(BLOCKY, tmp_path / "hf")
+    name = "layers.1.mixer.up_proj.weight"
+    codes = np.full(source.stored[name].rows * source.stored[name].cols, 0x38, np.uint8)
+    float8 = replace(source.stored[name], type=TYPES["F8_E4M3"], data=codes, scale=np.array([0.5], np.float32))
+    source = replace(source, stored={**source.stored, name: float8})
+    with pytest.raises(Unsupported, match=rf"tensor {name}: GGUF has no type F8_E4M3; choose BF16 or Q8_0"):
+        export_gguf(source, tmp_path / "x.gguf", type_of=lambda row: source.stored[row.own].type, name="x")
+    export_gguf(source, tmp_path / "x.gguf", type_of=as_stored(source), name="x")
+    written = open_checkpoint(tmp_path / "x.gguf").stored
+    assert (written[name].type.name, written["layers.1.mixer.down_proj.weight"].type.name) == ("BF16", "F32")
+    assert (written[name].to_float32() == 0.5).all()

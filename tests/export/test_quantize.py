@@ -1,17 +1,28 @@
 """A quantised file: the model it came from, under the plan's types, with what the encoders promise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mambino.compress.offered import offered_subs, write_offered
+from cli.tiny_file import write_tiny_directory
+from mambino.compress.offered import GGUF_KEY, nested_text, offered_subs, write_offered
+from mambino.compress.slicing import slice_checkpoint
 from mambino.compress.sub import SubSizes, sub_config
 from mambino.errors import FormatError, InputError
 from mambino.export.gguf import export_gguf, matrices_as
-from mambino.export.quantize import overhead_nbytes, quantise_in_memory, quantize, requantised, shapes_of
+from mambino.export.quantize import (
+    cut_shapes,
+    mix_plan,
+    overhead_nbytes,
+    quantise_in_memory,
+    quantize,
+    requantised,
+    shapes_of,
+)
 from mambino.export.retype import retyped
-from mambino.export.verify import verify
+from mambino.export.verify import _require_same_model, verify
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint, write_checkpoint_directory
 from mambino.formats.tensor import tensor_from_float32
 from mambino.quant.encode import encode
@@ -156,3 +167,55 @@ def test_a_value_no_format_holds_names_its_tensor(source: Checkpoint, tmp_path: 
     huge = tensor_from_float32("lm_head.weight", np.full((4, 256), 1e30, np.float32))
     with pytest.raises(InputError, match=r"tensor lm_head.weight: \[quant\] Q4_0: values up to"):
         retyped(huge, TYPES["Q4_0"])
+
+
+def test_ends_that_only_the_tokenizer_knows_make_no_other_model(source: Checkpoint, tmp_path: Path) -> None:
+    tokenizer = write_tiny_directory(tmp_path / "tokenizer")  # ends with id 263
+    config = replace(source.config, vocab_size=open_checkpoint(tokenizer).config.vocab_size, eos_token_ids=(2, 3))
+    write_checkpoint_directory(
+        tmp_path / "other", config, tiny_weights(config).values(), generation_defaults={"eos_token_id": 3},
+        tokenizer_from=tokenizer,
+    )  # fmt: skip
+    directory = open_checkpoint(tmp_path / "other")
+    assert directory.config.eos_token_ids == (2, 3)
+    plan = plan_for_mix("q8_0", shapes_of(directory))
+    quantize(directory, tmp_path / "x.gguf", plan)
+    assert verify(directory, tmp_path / "x.gguf", plan)
+    written = open_checkpoint(tmp_path / "x.gguf")
+    assert written.config.eos_token_ids == (2, 3, 263)
+    fewer = replace(written.config, eos_token_ids=(3, 263))
+    for config, message in ((fewer, r"end tokens \[2\]"), (replace(fewer, max_context=7), "another model")):
+        with pytest.raises(FormatError, match=message):
+            _require_same_model(directory, replace(written, config=config))
+
+
+def test_a_plan_that_makes_an_offered_size_impossible_is_refused(source: Checkpoint, tmp_path: Path) -> None:
+    directory = open_checkpoint(tmp_path / "hf")
+    offer = {"half": sub_config(directory.config, SubSizes(hidden_size=directory.config.hidden_size // 2))}
+    write_offered(tmp_path / "hf", offer)
+    wide, path = plan_for_mix("q6_k", shapes_of(directory)), tmp_path / "x.gguf"
+    message = r"tensor \S+: the offered size half keeps whole blocks of 128 columns, Q6_K has blocks of 256; give"
+    with pytest.raises(InputError, match=message):
+        quantize(directory, path, wide)
+    with pytest.raises(InputError, match=message):
+        export_gguf(directory, path, type_of=lambda row: wide.types[row.own], name="x",
+                    more_metadata={GGUF_KEY: nested_text(offer)})  # fmt: skip
+    assert not path.exists()
+    quantize(directory, path, mix_plan(directory, "q6_k"))
+    assert slice_checkpoint(open_checkpoint(path), offer["half"]).config == offer["half"].config
+
+
+def test_a_cut_finer_than_every_block_is_refused_by_name_and_fits_floats(source: Checkpoint, tmp_path: Path) -> None:
+    directory = open_checkpoint(tmp_path / "hf")
+    write_offered(tmp_path / "hf", {"odd": sub_config(directory.config, SubSizes(hidden_size=100))})
+    with pytest.raises(InputError, match=r"the offered size odd keeps whole blocks of 100 columns, Q8_0 has blocks of"):
+        mix_plan(directory, "q8_0")
+    assert mix_plan(directory, "f16") == plan_for_mix("f16", shapes_of(directory))
+
+
+def test_shapes_of_cuts_have_the_bytes_of_the_whole(source: Checkpoint, tmp_path: Path) -> None:
+    directory = open_checkpoint(tmp_path / "hf")
+    assert cut_shapes(directory) == shapes_of(directory)
+    write_offered(tmp_path / "hf", {"part": sub_config(directory.config, SubSizes(hidden_size=192))})
+    plan = mix_plan(directory, "m4")
+    assert plan.nbytes(cut_shapes(directory)) == plan.nbytes(shapes_of(directory))

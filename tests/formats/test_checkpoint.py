@@ -319,3 +319,10 @@ def test_a_file_laid_out_as_llama_cpp_does_opens_and_decodes_as_the_gguf_package
     for tensor in gguf.GGUFReader(path).tensors:
         theirs = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         np.testing.assert_array_equal(ours[own[tensor.name]].to_float32(), theirs)
+
+
+def test_more_files_lie_beside_the_weights(tmp_path):
+    config = tiny_hybrid_config()
+    more = {"note.txt": b"here", "folder/inner.json": b"{}"}
+    write_checkpoint_directory(tmp_path / "m", config, tiny_weights(config).values(), more_files=more)
+    assert {name: (tmp_path / "m" / name).read_bytes() for name in more} == more

@@ -8,7 +8,7 @@ import pytest
 
 from mambino.config import AttentionSpec, MambaSpec, MlpSpec
 from mambino.errors import ConfigError, MambinoError, Unsupported
-from mambino.formats.hf_config import read_hf_config, write_hf_config
+from mambino.formats.hf_config import has_hf_sizes, read_hf_config, write_hf_config
 from mambino.presets import PRESETS, preset
 from refusals import refusal
 from tiny_models import tiny_hybrid_config, tiny_llama_config
@@ -185,6 +185,7 @@ def test_only_an_uneven_model_lists_its_layers():
     written = write_hf_config(tiny_hybrid_config())
     assert len(written["mambino_layers"]) == 7
     assert "hybrid_override_pattern" not in written
+    assert (has_hf_sizes(NANO), has_hf_sizes(tiny_hybrid_config())) == (True, False)
 
 
 @pytest.mark.parametrize(

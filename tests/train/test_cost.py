@@ -1,5 +1,7 @@
 """Estimates of a run: counted operations agree with torch's own counter, hours are consistent."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -7,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mambino.config import AttentionSpec, HybridConfig
 from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
-from mambino.train.cost import GPUS, forward_flops, measured_flops_per_s, training_cost
+from mambino.train.cost import GPUS, TrainingCost, forward_flops, measured_flops_per_s, training_cost
 
 pytestmark = pytest.mark.torch
 
@@ -41,6 +43,22 @@ def test_recomputation_saves_memory(tiny_config: HybridConfig) -> None:
     costs = [training_cost(tiny_config, num_tokens=9, rows=2, row_size=64, recompute=r) for r in (False, True)]
     assert costs[1].activation_nbytes < costs[0].activation_nbytes
     assert costs[0].state_nbytes == 16 * tiny_config.num_parameters
+
+
+def test_what_a_step_trains_is_counted_by_its_share(tiny_config: HybridConfig) -> None:
+    small = replace(tiny_config, layers=tiny_config.layers[:3])
+
+    def cost(*kinds: tuple[tuple[HybridConfig, ...], float]) -> TrainingCost:
+        return training_cost(tiny_config, num_tokens=1000, rows=2, row_size=64, kinds=kinds)
+
+    plain, least = cost(((tiny_config,), 1.0)), cost(((small,), 1.0))
+    assert plain == training_cost(tiny_config, num_tokens=1000, rows=2, row_size=64)
+    assert least.state_nbytes == plain.state_nbytes  # slices of the same weights
+    mixed, both = cost(((tiny_config,), 0.25), ((small,), 0.75)), cost(((tiny_config, small), 1.0))
+    assert mixed.flops == pytest.approx(0.25 * plain.flops + 0.75 * least.flops)
+    assert mixed.activation_nbytes == plain.activation_nbytes > least.activation_nbytes
+    assert both.flops == pytest.approx(plain.flops + least.flops)
+    assert both.activation_nbytes > plain.activation_nbytes
 
 
 def test_hours_follow_from_speed(tiny_config: HybridConfig) -> None:

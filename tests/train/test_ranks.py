@@ -1,4 +1,4 @@
-"""Two processes with sharded weights (FSDP2, DCP) do what one does."""
+"""Two processes do what one does: with sharded weights (FSDP2, DCP), and with equal ones."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mambino.errors import InputError
 from mambino.train.data import Batch
@@ -35,9 +36,9 @@ def losses(folder: Path) -> list[float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["adamw", "muon"])
+@pytest.mark.parametrize("kind", ["adamw", "muon", "elastic"])
 def test_two_processes_have_the_losses_of_one_also_after_a_stop(kind: str, tmp_path: Path) -> None:
-    run(tmp_path / "one", -1, kind == "muon")
+    run(tmp_path / "one", -1, kind)
     two_processes(tmp_path / "two", 3, kind)
     assert len(losses(tmp_path / "two")) == 3
     two_processes(tmp_path / "two", -1, kind)
@@ -61,3 +62,29 @@ def test_a_process_alone_sums_to_itself(monkeypatch: pytest.MonkeyPatch) -> None
     assert alone.total(2.5) == 2.5
     assert alone.any(True)
     assert not alone.any(False)
+
+
+def test_every_process_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No GPU is needed: what torch is asked for is what counts."""
+    asked: list[object] = []
+    monkeypatch.setenv("RANK", "5")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.set_device", asked.append)
+    monkeypatch.setattr("torch.distributed.init_process_group", asked.append)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 5)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 8)
+    gpu = torch.device("cuda", 1)
+    assert Ranks.from_environment() == Ranks(rank=5, size=8, device=gpu)
+    assert asked == [gpu, "cpu:gloo,cuda:nccl"]
+
+
+def test_sums_are_made_where_a_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class SummedError(Exception): ...
+
+    def all_reduce(tensor: torch.Tensor) -> None:
+        raise SummedError(tensor.device.type)
+
+    monkeypatch.setattr("torch.distributed.all_reduce", all_reduce)
+    with pytest.raises(SummedError, match="meta"):
+        Ranks(rank=0, size=2, device=torch.device("meta")).total(1.0)

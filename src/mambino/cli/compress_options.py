@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
 from mambino.compress.budget import Budget, Cost, budget_of, bytes_with, parameters, read_latency_table
 from mambino.compress.offered import write_offered
 from mambino.compress.sub import SubConfig
 from mambino.config import HybridConfig
 from mambino.errors import InputError
-from mambino.formats.checkpoint import Checkpoint, open_checkpoint, write_checkpoint_directory
+from mambino.export.folder import write_folder
+from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
 
@@ -138,13 +140,8 @@ def write_model(out: Path, model: "HybridLM", source: Checkpoint, subs: Mapping[
     """A Hugging Face folder with the tokenizer of source, and the sub-models it offers. Mutates out."""
     from mambino.model.weights import weights_of
 
-    write_checkpoint_directory(
-        out,
-        model.config,
-        weights_of(model).values(),
-        generation_defaults=source.generation_defaults or None,
-        tokenizer_from=source.path if source.kind == "hf" else None,
-    )
+    for sentence in write_folder(out, model.config, weights_of(model).values(), source):
+        note(f"warning: {sentence}")
     if subs:
         write_offered(out, subs)
 

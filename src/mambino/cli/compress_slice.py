@@ -4,18 +4,20 @@ from pathlib import Path
 
 import click
 
-from mambino.cli.compress_options import open_parent, require_fresh
+from mambino.cli.compress_options import open_parent
 from mambino.cli.options import debug_option
 from mambino.cli.terminal import human_bytes, human_count, note
 from mambino.compress.offered import chosen_sub, offered_subs
 from mambino.compress.slicing import slice_checkpoint
 from mambino.compress.sub import SubConfig
-from mambino.export.gguf import export_gguf
-from mambino.formats.checkpoint import Checkpoint, write_checkpoint_directory
-from mambino.formats.names import NameRow, rows
+from mambino.export.folder import write_folder
+from mambino.export.gguf import as_stored, export_gguf
+from mambino.export.place import require_place
+from mambino.export.quantize import shapes_of
+from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.tensor import Tensor, tensor_from_float32
 from mambino.quant.mixes import MIXES, plan_for_mix
-from mambino.quant.types import TYPES, QuantType
+from mambino.quant.types import TYPES
 
 
 @click.command()
@@ -35,22 +37,22 @@ def command(model: str, budget: str | None, out: Path | None, mix: str | None, c
     mambino compress slice nested/ --budget 50% --out small.gguf --mix q8_0
     mambino compress slice nested.gguf --budget 300MB --out small.gguf
     """
+    is_file = out is not None and out.suffix == ".gguf"
+    if mix is not None and not is_file:
+        raise click.UsageError("--mix is for a .gguf file; a folder holds F32, F16 or BF16: take --out NAME.gguf")
     checkpoint = open_parent(model)
     if budget is None:
         _list_offers(checkpoint)
         return
     if out is None:
         raise click.UsageError("expected --out, a folder or a file ending in .gguf")
-    require_fresh(out)
+    require_place(out, makes_parents=not is_file)
     cut = slice_checkpoint(checkpoint, chosen_sub(checkpoint, budget, context=context))
-    if out.suffix == ".gguf":
+    if is_file:
         _write_gguf(cut, out, mix)
     else:
-        write_checkpoint_directory(
-            out, cut.config, map(_as_float, cut.tensors("hf").values()),
-            generation_defaults=cut.generation_defaults or None,
-            tokenizer_from=cut.path if cut.kind == "hf" else None,
-        )  # fmt: skip
+        for sentence in write_folder(out, cut.config, map(_as_float, cut.tensors("hf").values()), cut):
+            note(f"warning: {sentence}")
     print(out)
     note(f"{human_count(cut.config.num_parameters)} parameters of {human_count(checkpoint.config.num_parameters)}")
 
@@ -66,16 +68,12 @@ def _list_offers(checkpoint: Checkpoint) -> None:
 
 
 def _write_gguf(cut: Checkpoint, out: Path, mix: str | None) -> None:
-    def as_stored(row: NameRow) -> QuantType:
-        return cut.stored[row.own].type if len(row.shape) == 2 else TYPES["F32"]
-
-    shapes = {row.own: row.shape for row in rows(cut.config)}
-    plan = None if mix is None else plan_for_mix(mix, shapes)
+    plan = None if mix is None else plan_for_mix(mix, shapes_of(cut))
     carried = {key: value for key, value in cut.metadata.items() if key.startswith("tokenizer.")}
     nbytes = export_gguf(
         cut,
         out,
-        type_of=as_stored if plan is None else lambda row: plan.types[row.own],
+        type_of=as_stored(cut) if plan is None else lambda row: plan.types[row.own],
         name=out.stem,
         tokenizer_directory=cut.path if cut.kind == "hf" and (cut.path / "tokenizer.json").exists() else None,
         more_metadata=carried,

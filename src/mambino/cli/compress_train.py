@@ -1,8 +1,7 @@
 """`mambino compress train`: teach a ranked model to be good at several sizes. Start at command."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,10 @@ from mambino.cli.compress_options import (
     write_model,
 )
 from mambino.cli.compress_rank import RANKING
+from mambino.cli.compress_runs import accumulate_option, joined_ranks, require_same_ids, run_identity, schedule_of
+from mambino.cli.compress_stages import Stage, read_stages, show_cost
 from mambino.cli.options import debug_option
-from mambino.cli.terminal import human_bytes, human_count, note
+from mambino.cli.terminal import human_count, note
 from mambino.cli.torch_extra import require_torch
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig
@@ -34,30 +35,7 @@ from mambino.train.data import Batch, Documents
 if TYPE_CHECKING:
     from mambino.compress.elastic import ElasticLoss
     from mambino.model.hybrid import HybridLM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Steps at a row size; shares of steps for 100 % and then each budget, None for even ones."""
-
-    steps: int
-    row_size: int
-    shares: tuple[float, ...] | None
-
-
-def read_stage(text: str) -> Stage:
-    """STEPSxROW_SIZE[:SHARE/SHARE/...], such as 500x2048:50/30/20. Raises UsageError."""
-    sizes, _, shares = text.partition(":")
-    try:
-        steps, row_size = (int(number) for number in sizes.split("x"))
-        parsed = tuple(float(share) for share in shares.split("/")) if shares else None
-    except ValueError:
-        raise click.UsageError(f"--stage {text}: expected STEPSxTOKENS or STEPSxTOKENS:SHARE/SHARE/...") from None
-    if steps < 1 or row_size < 8:
-        raise click.UsageError(f"--stage {text}: expected at least 1 step and rows of at least 8 tokens")
-    if parsed is not None and not all(0 < share < math.inf for share in parsed):
-        raise click.UsageError(f"--stage {text}: expected positive shares")
-    return Stage(steps=steps, row_size=row_size, shares=parsed)
+    from mambino.train.ranks import Ranks
 
 
 @click.command()
@@ -72,6 +50,7 @@ def read_stage(text: str) -> Stage:
 @click.option("--teacher", metavar="MODEL", help="Of the same tokenizer.  [default: MODEL itself, frozen]")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
 @click.option("--sandwich", is_flag=True, help="Every step trains the largest, the smallest and one between.")
+@accumulate_option
 @click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Where the run lives; it continues from there.  [default: OUT.run]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
@@ -81,7 +60,7 @@ def command(
     model: str, data: tuple[Path, ...], rows: int, row_size: int, parse_special: bool, seed: int,
     budgets: tuple[str, ...], count: str, mix: str, context: int, latency_table: Path | None,
     search: str, uneven: bool, stages: tuple[str, ...], teacher: str | None, learning_rate: float, sandwich: bool,
-    folder: Path | None, out: Path, dry_run: bool,
+    accumulate: int, folder: Path | None, out: Path, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train MODEL, from `mambino compress rank`, so that every budget is a good model inside it.
 
@@ -90,42 +69,56 @@ def command(
     mambino compress train ranked/ --data text.jsonl --budget 50% --out nested/ \\
         --stage 2000x512 --stage 500x2048:50/50
     mambino compress train ranked/ --data text.jsonl --budget 50% --out nested/ --dry-run
+    torchrun --nproc-per-node 4 -m mambino.cli compress train ranked/ --data text.jsonl --budget 50% --out nested/
+
+    Under torchrun every process holds the whole model and has its part of the rows. Ctrl-C is safe: the same command
+    goes on where it stopped.
     """
     require_fresh(out)
-    checkpoint = open_parent(model)
-    text = TextOptions(data=data, rows=rows, row_size=row_size, parse_special=parse_special, seed=seed)
-    limits = chosen_budgets(checkpoint.config, budgets, count, mix, context, latency_table)
-    planned = [read_stage(stage) for stage in stages] or [Stage(steps=1000, row_size=row_size, shares=None)]
-    for stage in planned:
-        if stage.shares is not None and len(stage.shares) != len(limits) + 1:
-            raise click.UsageError(f"--stage: expected {len(limits) + 1} shares (100% and each budget)")
-    depth_order = _depth_order(checkpoint)
-    for budget in limits:  # fails now, not after an hour
-        candidates(checkpoint.config, default_space(checkpoint.config), budget, depth_order=depth_order)
-    if dry_run:
-        _show_cost(checkpoint, planned, rows)
-        return
     require_torch()
+    checkpoint = open_parent(model)
+    master_source = checkpoint if teacher is None else open_parent(teacher)
+    if teacher is not None:
+        require_same_ids(master_source, checkpoint)
+    limits = chosen_budgets(checkpoint.config, budgets, count, mix, context, latency_table)
+    planned = read_stages(stages, row_size=row_size, num_budgets=len(limits))
+    depth_order = _depth_order(checkpoint)
+    space = default_space(checkpoint.config)  # what does not fit fails now, not after an hour
+    largest = [candidates(checkpoint.config, space, budget, depth_order=depth_order)[0].sub for budget in limits]
+    if dry_run:
+        sizes = (SubConfig.whole(checkpoint.config), *largest)
+        show_cost(sizes, master_source.config, planned, rows=rows, accumulate=accumulate, sandwich=sandwich)
+        return
     from mambino.cli.compress_search import Search, find_subs
-    from mambino.compress.elastic import ElasticLoss, ElasticSettings
+    from mambino.compress.elastic import ElasticLoss
+    from mambino.train.same_run import require_same_run
 
+    ranks = joined_ranks(rows)
+    text = TextOptions(data=data, rows=rows, row_size=row_size, parse_special=parse_special, seed=seed)
     training, held_out = documents_of(checkpoint, text, longest_row=max(stage.row_size for stage in planned))
-    judged = held_out_batches(held_out, text)
-    student = module_of(checkpoint)
-    master = module_of(checkpoint if teacher is None else open_parent(teacher)).eval().requires_grad_(False)
+    student, master = module_of(checkpoint), module_of(master_source).eval().requires_grad_(False)
     run = folder or out.with_name(f"{out.name}.run")
+    about = run_identity(student, master, training, held_out, text, ranks) | {
+        "stages": [asdict(stage) for stage in planned], "budgets": [(budget.name, budget.limit) for budget in limits],
+        "count": [count, mix, context], "search": [search, uneven], "depth order": depth_order,
+        "learning rate": learning_rate, "sandwich": sandwich,
+    }  # fmt: skip
+    stage_folders = [run / f"stage-{place + 1}" for place in range(len(planned))]
+    for place in (run, *stage_folders):
+        require_same_run(place, about)
+    judged = held_out_batches(held_out, text)
     method = Search(kind=search, is_uneven=uneven, seed=seed)
-    subs = find_subs(student, master, limits, method, stream_of(training, text), judged, depth_order, run)
-    sizes = (SubConfig.whole(student.config), *subs.values())
-    for place, stage in enumerate(planned):
-        settings = ElasticSettings(
-            subs=sizes, shares=stage.shares or (1.0,) * len(sizes), sandwich=sandwich, target_weight=0.1, seed=seed
-        )
+    subs = find_subs(student, master, limits, method, stream_of(training, text), judged, depth_order, run, ranks)
+    ranks.replicate(student)
+    master.to(ranks.device)
+    for stage, place in zip(planned, stage_folders, strict=True):
+        settings = stage.settings((SubConfig.whole(student.config), *subs.values()), sandwich=sandwich, seed=seed)
         loss = ElasticLoss(settings, master)
-        _run_stage(student, loss, stage, training, text, learning_rate, run / f"stage-{place + 1}")
-    write_model(out, student, checkpoint, subs)
-    print(out)
-    _show_result(student, master, subs, judged)
+        _run_stage(student, loss, stage, training, text, learning_rate, accumulate, place, ranks)
+    if ranks.is_first:
+        write_model(out, student, checkpoint, subs)
+        print(out)
+        _show_result(student, master, subs, judged)
 
 
 def _depth_order(checkpoint: Checkpoint) -> list[int] | None:
@@ -138,38 +131,22 @@ def _depth_order(checkpoint: Checkpoint) -> list[int] | None:
     return list(read_importance(ranking).depth_order)
 
 
-def _show_cost(checkpoint: Checkpoint, stages: list[Stage], rows: int) -> None:
-    from mambino.train.cost import GPUS, measured_flops_per_s, training_cost
-
-    here = measured_flops_per_s()
-    print(f"{human_count(checkpoint.config.num_parameters)} parameters")
-    for stage in stages:
-        tokens = stage.steps * rows * stage.row_size
-        cost = training_cost(
-            checkpoint.config, num_tokens=tokens, rows=rows, row_size=stage.row_size, teacher=checkpoint.config
-        )
-        gpus = ", ".join(f"{cost.gpu_hours(gpu):,.2g} h {name}" for name, gpu in GPUS.items())
-        print(
-            f"stage {stage.steps} x {rows} x {stage.row_size}: {human_count(tokens)} tokens, {cost.flops:.2e} "
-            f"operations, {human_bytes(cost.memory_nbytes)}; {cost.hours(here):,.2g} h here, {gpus}"
-        )
-
-
 def _run_stage(
     student: "HybridLM", loss: "ElasticLoss", stage: Stage, documents: Documents, text: TextOptions,
-    learning_rate: float, folder: Path,
+    learning_rate: float, accumulate: int, folder: Path, ranks: "Ranks",
 ) -> None:  # fmt: skip
     """Mutates student; continues from folder."""
     from mambino.train.loop import LoopSettings, train
-    from mambino.train.optim import Cosine, Optimizer, OptimSettings
+    from mambino.train.optim import Optimizer, OptimSettings
     from mambino.train.report import plot_loss
 
-    warmup = max(1, stage.steps // 50)
     train(
-        student, Optimizer.for_model(student, OptimSettings(learning_rate=learning_rate)),
-        Cosine(warmup_steps=warmup, decay_steps=max(1, stage.steps - warmup)),
-        stream_of(documents, text, row_size=stage.row_size), loss, folder=folder, settings=LoopSettings(),
+        student, Optimizer.for_model(student, OptimSettings(learning_rate=learning_rate)), schedule_of(stage.steps),
+        stream_of(documents, text, row_size=stage.row_size), loss, folder=folder,
+        settings=LoopSettings(accumulate=accumulate), ranks=ranks,
     )  # fmt: skip
+    if not ranks.is_first:
+        return
     try:
         plot_loss(folder / "log.jsonl", folder / "loss.png")
     except Unsupported as error:

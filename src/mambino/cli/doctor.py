@@ -12,6 +12,7 @@ from mambino.cli.terminal import Style, note, paint
 from mambino.errors import MambinoError
 from mambino.export.doctor import Finding, Level, examine
 from mambino.export.doctor_repair import repair
+from mambino.export.place import require_place
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.hub.local import BUNDLED, resolve
 from mambino.load import tokenizer_of
@@ -23,7 +24,7 @@ _STYLES: dict[Level, Style] = {"error": "red", "warning": "yellow", "note": "dim
 @click.command()
 @click.argument("model", default=BUNDLED)
 @click.option("--repair", "out", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Write a copy without what can be repaired.")  # fmt: skip
+              help="Write a copy without what can be repaired, if that is all that is wrong.")  # fmt: skip
 @json_option
 @debug_option
 def command(model: str, out: Path | None, as_json: bool) -> int:
@@ -37,8 +38,8 @@ def command(model: str, out: Path | None, as_json: bool) -> int:
     mambino doctor folder/ --repair repaired/
     """
     path = resolve(model)
-    if out is not None and out.exists():
-        raise click.UsageError(f"--repair {out}: already exists")
+    if out is not None:
+        require_place(out, makes_parents=True)
     try:
         checkpoint = open_checkpoint(path)
     except MambinoError as error:
@@ -48,7 +49,7 @@ def command(model: str, out: Path | None, as_json: bool) -> int:
     found = [*trouble, *examine(checkpoint, tokenizer)]
     _show(found, as_json)
     if out is not None:
-        for sentence in repair(checkpoint, tokenizer, out) or ["nothing needed a repair"]:
+        for sentence in repair(checkpoint, tokenizer, found, out) or ["nothing needed a repair"]:
             note(sentence)
         note(f"written to {out}")
     return int(any(finding.level == "error" for finding in found))

@@ -19,9 +19,11 @@ from mambino.cli.calibration import (
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.progress import progress_bar
 from mambino.cli.terminal import human_bytes, human_count, note
-from mambino.compress.plan_search import SearchResult, search_plan
+from mambino.compress.offered import offered_subs
+from mambino.compress.plan_search import SearchResult, groups_of, search_plan
 from mambino.errors import InputError
-from mambino.export.quantize import overhead_nbytes, quantize, shapes_of
+from mambino.export.place import require_place
+from mambino.export.quantize import cut_shapes, mix_plan, overhead_nbytes, quantize, require_fit, shapes_of
 from mambino.export.verify import TensorError, verify
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.formats.imatrix import read_imatrix, write_imatrix
@@ -30,6 +32,7 @@ from mambino.hub.local import resolve
 from mambino.lm import Float32Array
 from mambino.quant.mixes import MIXES, described, plan_for_mix
 from mambino.quant.plan import KindSize, QuantPlan, kind_of, plan_from_json, sizes_by_kind
+from mambino.quant.types import F32
 
 _DEFAULT_MIX = "m4"
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -87,7 +90,8 @@ def command(
     """Write SRC (a .gguf file, a Hugging Face folder, or a fetched model) to DST, a GGUF file of fewer bits.
 
     Source types should be F32, F16, BF16 or Q8_0. One tensor is in memory at a time, DST appears whole or not at all,
-    and afterwards it is opened again and compared with SRC.
+    and afterwards it is opened again and compared with SRC. Sizes that SRC offers can be cut out of DST, too: where a
+    mix's blocks are too wide for that, it takes narrower ones.
 
     \b
     mambino quantize model-f16.gguf small.gguf --mix q4_k_m
@@ -101,22 +105,20 @@ def command(
         raise click.UsageError("--size measures what each group costs: it needs a text, --calibrate FILE")
     if destination is None and not dry_run:
         raise click.UsageError("Missing argument 'DST'; or say --dry-run")
-    for path in (destination, save_plan, save_importance):
-        if path is not None and path.exists():
-            raise InputError(f"{path}: already exists; remove it or choose another name")
+    for path in (destination, save_plan, save_importance, None if notes is None or notes.exists() else notes):
+        if path is not None:
+            require_place(path)
     threads = threads or os.cpu_count() or 1
     max_nbytes = None if size is None else parse_size(size)
     checkpoint = open_checkpoint(resolve(source))
+    plan = _stated_plan(checkpoint, mix, plan_file) if max_nbytes is None else _smallest_plan(checkpoint, max_nbytes)
     text = None if text_file is None else read_text(checkpoint, text_file, calibrate_tokens)
     importance = _importance(checkpoint, importance_file, text, save_importance, threads)
+    kl = None
     if max_nbytes is not None and text is not None:
         notes = notes or (destination and destination.with_name(destination.name + ".search.json"))
         result = _searched(checkpoint, max_nbytes, text, importance, notes, threads)
         plan, kl = result.plan, result.measured_kl
-    elif plan_file is not None:
-        plan, kl = plan_from_json(plan_file.read_bytes(), str(plan_file)), None
-    else:
-        plan, kl = plan_for_mix(mix or _DEFAULT_MIX, shapes_of(checkpoint)), None
     if save_plan is not None:
         with replacing(save_plan) as file:
             file.write(plan.to_json().encode())
@@ -131,6 +133,41 @@ def parse_size(text: str) -> int:
     if match is None or float(match[1]) == 0:
         raise InputError(f"[quantize] --size: expected a size such as 2.4GiB or 800MB, got {text!r}")
     return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def _stated_plan(checkpoint: Checkpoint, mix: str | None, plan_file: Path | None) -> QuantPlan:
+    """From --plan or --mix. Raises InputError if it does not fit the model or a size that it offers."""
+    if plan_file is None:
+        plan = mix_plan(checkpoint, mix or _DEFAULT_MIX)
+        _note_narrowed(checkpoint, plan)
+        return plan
+    plan = plan_from_json(plan_file.read_bytes(), str(plan_file))
+    require_fit(checkpoint, plan)
+    return plan
+
+
+def _note_narrowed(checkpoint: Checkpoint, plan: QuantPlan) -> None:
+    """Say where the sizes that the model offers cost bits."""
+    alone = plan_for_mix(plan.name, shapes_of(checkpoint))
+    if changed := sum(plan.types[own] != alone.types[own] for own in plan.types):
+        sizes = ", ".join(offered_subs(checkpoint))
+        note(f"{changed} matrices get narrower blocks than {plan.name} has, so that {sizes} can be cut out of the file;"
+             f" for one size alone, `mambino compress slice --budget 100% --mix {plan.name}`")  # fmt: skip
+
+
+def _smallest_plan(checkpoint: Checkpoint, max_nbytes: int) -> QuantPlan:
+    """What --size starts from. Raises InputError if even that is too much, or cuts off an offered size."""
+    shapes = cut_shapes(checkpoint)
+    smallest = {own: group.offered[0] for group in groups_of(shapes) for own in group.owns}
+    plan = QuantPlan(name="--size", types={own: smallest.get(own, F32) for own in shapes})
+    nbytes = plan.nbytes(shapes) + overhead_nbytes(checkpoint)
+    if nbytes > max_nbytes:
+        raise InputError(
+            f"[quantize] --size: expected at least {human_bytes(nbytes)} ({nbytes} bytes), what the smallest types "
+            f"take, got {max_nbytes} bytes"
+        )
+    require_fit(checkpoint, plan)
+    return plan
 
 
 def _importance(
@@ -159,7 +196,7 @@ def _searched(
     measure = KlMeasure(checkpoint, text.measuring, importance, threads)
     with progress_bar() as report:
         return search_plan(
-            shapes_of(checkpoint),
+            cut_shapes(checkpoint),
             max_nbytes - overhead_nbytes(checkpoint),
             measure,
             notes=notes,

@@ -14,8 +14,9 @@ from mambino.cli.opening import available_memory
 from mambino.cli.terminal import human_bytes, note
 from mambino.config import HybridConfig
 from mambino.errors import InputError
+from mambino.export.folder import write_folder
 from mambino.export.quantize import quantize, shapes_of
-from mambino.formats.checkpoint import Checkpoint, write_checkpoint_directory
+from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.names import rows
 from mambino.formats.tensor import Tensor
 from mambino.hub.local import BUNDLED
@@ -102,7 +103,5 @@ def write_tuned(out: Path, source: Checkpoint, weights: Mapping[str, Tensor]) ->
             stored = dict(weights)
         quantize(replace(source, stored=stored), out, plan_for_mix("f16", shapes_of(source)))
     else:
-        write_checkpoint_directory(
-            out, source.config, weights.values(), generation_defaults=source.generation_defaults or None,
-            tokenizer_from=source.path,
-        )  # fmt: skip
+        for sentence in write_folder(out, source.config, weights.values(), source):
+            note(f"warning: {sentence}")

@@ -24,9 +24,10 @@ from mambino.train.placed import placed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElasticSettings:
-    """subs from large to small, and the share of steps that each gets.
+    """subs, and the share of steps that each gets.
 
-    sandwich: every step trains the largest, the smallest and one between, in place of one drawn by share.
+    sandwich: every step trains the largest, the smallest and one between (by parameters), in place of one drawn by
+    share.
     target_weight of the loss is next-token loss, the rest is KL to the teacher (to the largest sub-model, if there is
     no teacher; that one then learns from the text alone).
     """
@@ -45,6 +46,20 @@ class ElasticSettings:
         if not 0.0 <= self.target_weight <= 1.0:
             raise InputError(f"[elastic] target_weight: expected 0 to 1, got {self.target_weight}")
 
+    def step_kinds(self, *, has_teacher: bool) -> list[tuple[tuple[SubConfig, ...], float]]:
+        """The sub-models that a step may train, largest first, and the share of steps that do."""
+        pairs = sorted(zip(self.subs, self.shares, strict=True), key=lambda pair: -pair[0].config.num_parameters)
+        largest, *others = (sub for sub, _ in pairs)
+        if self.sandwich and others:
+            *between, smallest = others
+            middles: list[tuple[SubConfig, ...]] = [(sub,) for sub in between] or [()]
+            return [((largest, *middle, smallest), 1.0 / len(middles)) for middle in middles]
+        total = sum(self.shares)
+        is_own_teacher = not has_teacher
+        return [
+            ((largest, sub) if is_own_teacher and sub != largest else (sub,), share / total) for sub, share in pairs
+        ]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lesson:
@@ -59,6 +74,7 @@ class ElasticLoss:
 
     def __init__(self, settings: ElasticSettings, teacher: HybridLM | None = None) -> None:
         self.settings, self.teacher = settings, teacher
+        self._kinds = settings.step_kinds(has_teacher=teacher is not None)
         self._nested: NestedLM | None = None
 
     def __call__(self, model: HybridLM, batch: Batch, step: int) -> Tensor:
@@ -79,14 +95,9 @@ class ElasticLoss:
 
     def subs_at(self, step: int) -> tuple[SubConfig, ...]:
         """The sub-models that a step trains, largest first."""
-        subs, rng = self.settings.subs, np.random.default_rng((self.settings.seed, step, 2))
-        if self.settings.sandwich and len(subs) > 1:
-            between = subs[1:-1]
-            return (subs[0], *((between[rng.integers(len(between))],) if between else ()), subs[-1])
-        shares = np.array(self.settings.shares)
-        drawn = subs[int(rng.choice(len(subs), p=shares / shares.sum()))]
-        is_own_teacher = self.teacher is None and drawn != subs[0]
-        return (subs[0], drawn) if is_own_teacher else (drawn,)
+        rng = np.random.default_rng((self.settings.seed, step, 2))
+        subs, _ = self._kinds[int(rng.choice(len(self._kinds), p=[share for _, share in self._kinds]))]
+        return subs
 
     def _from_teacher(self, batch: Batch) -> _Lesson | None:
         if self.teacher is None:
@@ -112,7 +123,11 @@ def _run(nested: NestedLM, sub: SubConfig, batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def distance(nested: NestedLM, sub: SubConfig, teacher: HybridLM, batches: Sequence[Batch]) -> float:
-    """Mean KL(teacher || sub) over the targets of held-out batches, in nats a token."""
+    """Mean KL(teacher || sub) over the targets of held-out batches, in nats a token.
+
+    Raises     InputError for a teacher of another vocabulary
+    """
+    check_teacher(teacher.config, sub.config)
     total, count = 0.0, 0
     for batch in batches:
         place = placed(batch, teacher)

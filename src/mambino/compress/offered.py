@@ -7,10 +7,10 @@ Knows no torch. Start at offered_subs and chosen_sub.
 import json
 import re
 from collections.abc import Mapping
-from math import prod
+from math import gcd, prod
 from pathlib import Path
 
-from mambino.compress.axes import layer_index, renumbered
+from mambino.compress.slicing import column_grains, parent_name
 from mambino.compress.sub import SubConfig, read_sub
 from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError
@@ -18,6 +18,7 @@ from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.json_file import parse_json_object, read_json
 from mambino.formats.mapped import replacing
 from mambino.formats.names import rows
+from mambino.quant.types import QuantType
 
 FILE_NAME = "mambino_nested.json"
 GGUF_KEY = "mambino.nested"
@@ -43,10 +44,33 @@ def offered_subs(checkpoint: Checkpoint) -> dict[str, SubConfig]:
         path = checkpoint.path / FILE_NAME
         return _read(checkpoint.config, read_json(path), str(path)) if path.exists() else {}
     text = checkpoint.metadata.get(GGUF_KEY)
-    if text is None:
-        return {}
-    where = f"{checkpoint.path}: {GGUF_KEY}"
-    return _read(checkpoint.config, parse_json_object(str(text).encode(), where), where)
+    return {} if text is None else subs_in_text(checkpoint.config, str(text), f"{checkpoint.path}: {GGUF_KEY}")
+
+
+def subs_in_text(parent: HybridConfig, text: str, where: str) -> dict[str, SubConfig]:
+    """What nested_text wrote. Raises FormatError if it is damaged."""
+    return _read(parent, parse_json_object(text.encode(), where), where)
+
+
+def require_cuttable(parent: HybridConfig, subs: Mapping[str, SubConfig], types: Mapping[str, QuantType]) -> None:
+    """Raise InputError if, with these types (own name -> format), a sub-model cannot be cut out of the parent."""
+    for name, sub in subs.items():
+        for own, grain in column_grains(parent, sub).items():
+            if grain % types[own].block_size:
+                raise InputError(
+                    f"[compress] tensor {own}: the offered size {name} keeps whole blocks of {grain} columns, "
+                    f"{types[own].name} has blocks of {types[own].block_size}; give the tensor F16 or a type of "
+                    "smaller blocks in a plan (mambino quantize --save-plan, then --plan), or take another --mix"
+                )
+
+
+def narrowest_grains(parent: HybridConfig, subs: Mapping[str, SubConfig]) -> dict[str, int]:
+    """Matrices whose columns some sub-model cuts: the largest block of columns that all of them keep whole."""
+    grains: dict[str, int] = {}
+    for sub in subs.values():
+        for own, grain in column_grains(parent, sub).items():
+            grains[own] = gcd(grain, grains.get(own, 0))
+    return grains
 
 
 def _read(parent: HybridConfig, document: Mapping[str, object], where: str) -> dict[str, SubConfig]:
@@ -84,14 +108,9 @@ def sub_nbytes(checkpoint: Checkpoint, sub: SubConfig) -> int:
     """Exact bytes of the sub-model's weights in the types of the checkpoint; cuts that are impossible count as F16."""
     total = 0
     for row in rows(sub.config):
-        stored = checkpoint.stored[_parent_name(row.own, sub)]
+        stored = checkpoint.stored[parent_name(row.own, sub)]
         cols = row.shape[-1]
         fits = cols % stored.type.block_size == 0
         per_row = stored.type.row_nbytes(cols) if fits else 2 * cols
         total += prod(row.shape[:-1]) * per_row
     return total
-
-
-def _parent_name(own_name: str, sub: SubConfig) -> str:
-    index = layer_index(own_name)
-    return own_name if index is None else renumbered(own_name, sub.kept[index])

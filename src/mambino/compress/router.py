@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mambino.compress.budget import Budget
-from mambino.compress.distill import head_of, kl_loss
+from mambino.compress.distill import check_teacher, head_of, kl_loss
 from mambino.compress.gates import Decision, gated_weights
 from mambino.compress.nested import NestedLM
 from mambino.compress.space import SearchSpace
@@ -109,8 +109,9 @@ def search_with_router(
     """Train router and weights together, one step a batch; a sub-model for every budget, each within it.
 
     Mutates    model: it learns to live with the cuts
-    Raises     InputError if not even the smallest sizes fit a budget
+    Raises     InputError if not even the smallest sizes fit a budget, or for a teacher of another vocabulary
     """
+    check_teacher(teacher.config, model.config)
     settings = settings or RouterSettings()
     router = Router(model.config, space, len(budgets), settings)
     for budget in budgets:

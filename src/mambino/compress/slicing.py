@@ -4,7 +4,7 @@ Rows of a matrix stay views of the file; columns are copied, whole blocks as the
 slice_checkpoint; the sub-models that a nested checkpoint offers are in offered.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -34,25 +34,50 @@ def slice_checkpoint(checkpoint: Checkpoint, sub: SubConfig) -> Checkpoint:
     flat_shapes = {row.own: row.shape for row in rows(checkpoint.config)}
     stored = {}
     for row in rows(sub.config):
-        index = layer_index(row.own)
-        parent_name = row.own if index is None else renumbered(row.own, sub.kept[index])
+        name = parent_name(row.own, sub)
         # Either value form holds the same numbers in the same order, so both are cut in the shape of the table.
-        whole = replace(checkpoint.stored[parent_name], name=row.own, shape=flat_shapes[parent_name])
-        part = _slice(whole, checkpoint.config, sub)
+        part = replace(checkpoint.stored[name], name=row.own, shape=flat_shapes[name])
+        for dim, positions in _cuts(row.own, checkpoint.config, sub):
+            part = pick(part, dim, positions)
         stored[row.own] = replace(part, shape=row.stored_shape(checkpoint.kind))
     return replace(checkpoint, config=sub.config, stored=stored)
 
 
-def _slice(tensor: Tensor, parent: HybridConfig, sub: SubConfig) -> Tensor:
-    index = layer_index(tensor.name)
+def parent_name(own_name: str, sub: SubConfig) -> str:
+    """What the tensor of a sub-model is called in the parent."""
+    index = layer_index(own_name)
+    return own_name if index is None else renumbered(own_name, sub.kept[index])
+
+
+def column_grains(parent: HybridConfig, sub: SubConfig) -> dict[str, int]:
+    """Matrices whose columns are cut, by their name in the parent: the largest block that the cut keeps whole.
+
+    A number format can be cut if its block size divides this.
+    """
+    return {
+        parent_name(row.own, sub): _grain(positions)
+        for row in rows(sub.config)
+        for dim, positions in _cuts(row.own, parent, sub)
+        if dim == 1
+    }
+
+
+def _grain(positions: Index) -> int:
+    """The greatest common divisor of where unbroken runs begin and of how long they are."""
+    starts = np.flatnonzero(np.diff(positions, prepend=positions[0] - 2) != 1)
+    return int(np.gcd.reduce(np.concatenate([positions[starts], np.diff(starts, append=len(positions))])))
+
+
+def _cuts(own_name: str, parent: HybridConfig, sub: SubConfig) -> Iterator[tuple[int, Index]]:
+    """The dimensions of a tensor of sub that are less than the parent's, and the positions that are kept."""
+    index = layer_index(own_name)
     whole = None if index is None else parent.layers[sub.kept[index]]
     part = None if index is None else sub.config.layers[index]
-    for dim, axes in enumerate(axes_of(tensor.name)):
+    for dim, axes in enumerate(axes_of(own_name)):
         full = [axis_shape(axis, parent, whole) for axis in axes]
         kept = [axis_shape(axis, sub.config, part) for axis in axes]
         if full != kept:
-            tensor = pick(tensor, dim, _positions(full, kept))
-    return tensor
+            yield dim, _positions(full, kept)
 
 
 def _positions(full: Sequence[tuple[int, ...]], kept: Sequence[tuple[int, ...]]) -> Index:

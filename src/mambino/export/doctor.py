@@ -14,6 +14,7 @@ from mambino.chat.messages import Message
 from mambino.chat.template import ChatTemplate
 from mambino.config import MambaSpec
 from mambino.errors import FormatError, TemplateError
+from mambino.export.elsewhere import folder_note, llama_cpp_opens
 from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.tensor import Tensor
 from mambino.tokenizer.tokenizer import Tokenizer
@@ -22,7 +23,8 @@ Level = Literal["error", "warning", "note"]
 
 # The published Nemotron 3 Nano 4B has rows of norm about 1e-8 among rows of about 1: an RMS norm multiplies the
 # gradient of such a row by a hundred million.
-_DEAD_SHARE = 1e-3  # of the median row norm
+_DEAD_SHARE = 1e-3  # of the norm of a live row,
+_LIVE_QUANTILE = 0.99  # which one row in a hundred is taken to be at least; the largest may be an outlier
 DELICATE = ("A_log", ".D", "dt_bias", "norm.weight", "norm_f.weight")
 _ROWS_PER_PASS = 8192
 _SLOWEST_STEP = 10.0  # softplus(dt_bias) above this: one token wipes the state
@@ -42,6 +44,7 @@ class Finding:
 def examine(checkpoint: Checkpoint, tokenizer: Tokenizer | None) -> list[Finding]:
     """All findings, errors first. Reads every weight once. tokenizer None: it could not be opened (said elsewhere)."""
     found = [*_values(checkpoint), *_formats(checkpoint), *_dead_rows(checkpoint), *_time_steps(checkpoint)]
+    found += _other_programs(checkpoint)
     if tokenizer is not None:
         found += [*_vocabulary(checkpoint, tokenizer), *_template(checkpoint, tokenizer)]
     order: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
@@ -49,10 +52,11 @@ def examine(checkpoint: Checkpoint, tokenizer: Tokenizer | None) -> list[Finding
 
 
 def dead_rows(embeddings: Tensor) -> NDArray[np.intp]:
-    """Rows whose norm is under a thousandth of the median norm."""
+    """Rows whose norm is zero, or under a thousandth of the norm of a live row; most rows may be dead."""
     norms = np.concatenate([np.linalg.norm(rows, axis=1) for rows in _row_blocks(embeddings)])
-    median = float(np.median(norms))
-    return np.flatnonzero(norms < _DEAD_SHARE * median)
+    finite = norms[np.isfinite(norms)]  # others are damage, found elsewhere
+    live = float(np.quantile(finite, _LIVE_QUANTILE)) if finite.size else 0.0
+    return np.flatnonzero((norms < _DEAD_SHARE * live) | (norms == 0))
 
 
 def _row_blocks(tensor: Tensor) -> Iterator[NDArray[np.float32]]:
@@ -94,13 +98,26 @@ def _formats(checkpoint: Checkpoint) -> Iterator[Finding]:
 
 
 def _dead_rows(checkpoint: Checkpoint) -> Iterator[Finding]:
-    rows = dead_rows(checkpoint.stored["embeddings.weight"])
-    if len(rows):
+    embeddings = checkpoint.stored["embeddings.weight"]
+    rows = dead_rows(embeddings)
+    if len(rows) == embeddings.rows:
+        yield Finding(level="error", where="embeddings.weight", what="all rows are zero: the model reads nothing",
+                      remedy="fetch or train it again; nothing can be recovered from them")  # fmt: skip
+    elif len(rows):
         yield Finding(
             level="warning", where="embeddings.weight", can_repair=True,
-            what=f"{len(rows)} dead rows (norm under a thousandth of the median), ids {_listed(rows.tolist())}",
+            what=f"{len(rows)} dead rows (norm under a thousandth of a live row's), ids {_listed(rows.tolist())}",
             remedy="harmless to run; in training a token of such an id blows the gradient up: repair before training",
         )  # fmt: skip
+
+
+def _other_programs(checkpoint: Checkpoint) -> Iterator[Finding]:
+    remedy = "if another program shall open it, cut or train a size that is the same in all layers (no --uneven)"
+    if checkpoint.kind == "hf" and (what := folder_note(checkpoint.config)) is not None:
+        yield Finding(level="warning", where="layers", what=what, remedy=remedy)
+    if checkpoint.kind == "gguf" and not llama_cpp_opens(checkpoint.config):
+        yield Finding(level="warning", where="layers", remedy=remedy,
+                      what="llama.cpp does not open this file: it wants one size for all layers of a kind")  # fmt: skip
 
 
 def _time_steps(checkpoint: Checkpoint) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 
-from mambino.errors import InputError
+from mambino.compress.offered import GGUF_KEY, require_cuttable, subs_in_text
+from mambino.errors import InputError, Unsupported
 from mambino.export.retype import retyped
 from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.gguf_config import write_gguf_metadata
@@ -47,6 +48,16 @@ def matrices_as(type_name: str) -> TypeOf:
     return type_of
 
 
+def as_stored(checkpoint: Checkpoint) -> TypeOf:
+    """Matrices in the type that they have, BF16 for types that GGUF files do not hold; everything small in F32."""
+
+    def type_of(row: NameRow) -> QuantType:
+        stored = checkpoint.stored[row.own].type if len(row.shape) == 2 else TYPES["F32"]
+        return TYPES["BF16"] if stored.ggml_id is None else stored
+
+    return type_of
+
+
 def export_gguf(
     checkpoint: Checkpoint,
     path: Path | str,
@@ -62,12 +73,12 @@ def export_gguf(
     """Write the checkpoint as one GGUF file and return its size in bytes; one tensor is in memory at a time.
 
     tokenizer_directory: where tokenizer.json is, if the file shall carry it. more_metadata wins over what is derived
-    (architecture, sizes, tokenizer, sampling advice of the checkpoint's generation defaults). importance: own name ->
-    (cols,), for the tensors that have one.
+    (architecture, sizes, tokenizer, sampling advice of the checkpoint's generation defaults); with GGUF_KEY it offers
+    sizes. importance: own name -> (cols,), for the tensors that have one.
 
     Mutates    path: replaced, whole or not at all
-    Raises     InputError if a row length does not divide into the type's blocks; Unsupported for a config or a
-               tokenizer that GGUF cannot hold
+    Raises     InputError if a row length, or its part in an offered size, does not divide into the type's blocks;
+               Unsupported for a type, a config or a tokenizer that GGUF cannot hold
     """
     table = {row.own: row for row in rows(checkpoint.config)}
     types = {own: _checked(row, type_of(row)) for own, row in table.items()}
@@ -77,8 +88,13 @@ def export_gguf(
     }
     metadata |= _sampling_metadata(checkpoint.generation_defaults)
     if tokenizer_directory is not None:
-        metadata |= gguf_metadata(tokenizer_directory, checkpoint.config.vocab_size)
+        metadata |= gguf_metadata(
+            tokenizer_directory, checkpoint.config.vocab_size, first_ends=checkpoint.config.eos_token_ids
+        )
     metadata |= more_metadata or {}
+    if GGUF_KEY in metadata:
+        offered = subs_in_text(checkpoint.config, str(metadata[GGUF_KEY]), f"{path}: {GGUF_KEY}")
+        require_cuttable(checkpoint.config, offered, types)
     stored = checkpoint.tensors("gguf")
     entries = [TensorEntry(name=row.gguf, type=types[own], shape=stored[own].shape) for own, row in table.items()]
     counter = _Counter(on_progress, sum(prod(row.shape) for row in table.values()))
@@ -105,6 +121,8 @@ class _Counter:
 
 
 def _checked(row: NameRow, quant_type: QuantType) -> QuantType:
+    if quant_type.ggml_id is None:
+        raise Unsupported(f"[export] tensor {row.own}: GGUF has no type {quant_type.name}; choose BF16 or Q8_0 for it")
     if row.shape[-1] % quant_type.block_size:
         raise InputError(
             f"[export] tensor {row.own}: rows of {row.shape[-1]} do not divide into {quant_type.name} blocks of "

@@ -4,7 +4,7 @@ Knows formats and plans, runs no model (evals.fidelity does). Start at verify.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +38,7 @@ def verify(
     Raises     FormatError if the file does not open, is another model, has other types, or holds NaN or infinity
     """
     written = open_checkpoint(path)
-    if written.config != source.config:
-        raise FormatError(f"{path}: opens as another model than {source.path}; report this, and quantise again")
+    _require_same_model(source, written)
     wanted, errors = source.tensors("gguf"), []
     for own, tensor in written.stored.items():
         if tensor.type != plan.types[own] or tensor.shape != wanted[own].shape:
@@ -48,6 +47,16 @@ def verify(
         if len(tensor.shape) == 2 and plan.types[own].name != "F32":
             errors.append(_error_of(own, wanted[own], tensor, (importance or {}).get(own)))
     return errors
+
+
+def _require_same_model(source: Checkpoint, written: Checkpoint) -> None:
+    """Begin and further ends may come from the tokenizer that the file now carries; no end may be lost."""
+    ours, theirs = source.config, written.config
+    same_ids = replace(theirs, bos_token_id=ours.bos_token_id, eos_token_ids=ours.eos_token_ids)
+    if same_ids != ours:
+        raise FormatError(f"{written.path}: opens as another model than {source.path}; report this, and quantise again")
+    if lost := sorted({*ours.eos_token_ids} - {*theirs.eos_token_ids}):
+        raise FormatError(f"{written.path}: end tokens {lost} of {source.path} are lost; report this, and write again")
 
 
 def _error_of(own: str, source: Tensor, written: Tensor, importance: Float32Array | None) -> TensorError:

@@ -181,10 +181,12 @@ def write_checkpoint_directory(
     *,
     generation_defaults: Mapping[str, object] | None = None,
     tokenizer_from: Path | None = None,
+    more_files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write a Hugging Face directory: config.json, model.safetensors, generation_config.json, and the tokenizer files.
 
-    tensors have own names and the "hf" form, in F32, F16 or BF16. The directory appears complete or not at all.
+    tensors have own names and the "hf" form, in F32, F16 or BF16. more_files: name, also in a folder ("a/b.json"), to
+    content. The directory appears complete or not at all.
     Raises     InputError if path exists, or a tensor of the config is missing, unknown, misshapen or not such a float;
                FormatError if it cannot be written
     """
@@ -206,6 +208,9 @@ def write_checkpoint_directory(
                 for name in TOKENIZER_FILES:
                     if (tokenizer_from / name).exists():
                         copyfile(tokenizer_from / name, staged / name)
+            for name, content in (more_files or {}).items():
+                (staged / name).parent.mkdir(parents=True, exist_ok=True)
+                (staged / name).write_bytes(content)
             staged.rename(path)
     except OSError as error:
         raise FormatError(

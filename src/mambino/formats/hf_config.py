@@ -99,19 +99,27 @@ def read_token_ids(keys: Keys, key: str) -> tuple[int, ...]:
     return tuple(listed)
 
 
+def has_hf_sizes(config: HybridConfig) -> bool:
+    """Whether the keys of transformers can say the layers: one size for all of a kind. Raises as write_hf_config."""
+    return _size_keys(config) is not None
+
+
+def _size_keys(config: HybridConfig) -> dict[str, object] | None:
+    is_llama = config.architecture == "llama"
+    return hf_llama.write_llama_layers(config) if is_llama else hf_nemotron_h.write_nemotron_h_layers(config)
+
+
 def write_hf_config(config: HybridConfig) -> dict[str, object]:
-    """The config.json that read_hf_config turns back into config; transformers reads it too unless it is uneven.
+    """The config.json that read_hf_config turns back into config; transformers reads it too if has_hf_sizes(config).
 
     Raises     ConfigError for a llama config that is not pairs of attention and MLP
     """
+    sizes = _size_keys(config) or {"mambino_layers": [write_layer(layer) for layer in config.layers]}
     if config.architecture == "llama":
-        sizes, num_hidden_layers = hf_llama.write_llama_layers(config), len(config.layers) // 2
-        epsilon: dict[str, object] = {"rms_norm_eps": config.norm_eps}
+        num_hidden_layers, epsilon = len(config.layers) // 2, {"rms_norm_eps": config.norm_eps}
     else:
-        sizes, num_hidden_layers = hf_nemotron_h.write_nemotron_h_layers(config), len(config.layers)
+        num_hidden_layers = len(config.layers)
         epsilon = {"layer_norm_epsilon": config.norm_eps, "rms_norm_eps": config.norm_eps}
-    if sizes is None:
-        sizes = {"mambino_layers": [write_layer(layer) for layer in config.layers]}
     eos = config.eos_token_ids
     return {
         "architectures": [_CLASS_NAMES[config.architecture]],

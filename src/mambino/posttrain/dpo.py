@@ -24,12 +24,12 @@ from mambino.model.hybrid import HybridLM
 from mambino.posttrain.grpo import token_logprobs
 from mambino.posttrain.health import HealthLog
 from mambino.posttrain.rows import ChatRow, Fault, require_sound, text_lines, tools_of
-from mambino.posttrain.same_run import require_same_run
 from mambino.posttrain.spans import sequences
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
 from mambino.train.data import Document, Documents
 from mambino.train.optim import Optimizer, Schedule
+from mambino.train.same_run import require_same_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,11 +28,11 @@ from mambino.posttrain.collecting import Collect, divided
 from mambino.posttrain.health import HealthLog, mismatch_health, rollout_health
 from mambino.posttrain.mixture import TaskMixture
 from mambino.posttrain.rollout import Attempt, Task, Trajectory, collect
-from mambino.posttrain.same_run import require_same_run
 from mambino.train import checkpoint
 from mambino.train.checkpoint import Progress
 from mambino.train.optim import Optimizer, Schedule
 from mambino.train.ranks import Ranks
+from mambino.train.same_run import require_same_run
 
 # Letters: B trajectories, T tokens (position t predicts token t + 1), V vocabulary.
 

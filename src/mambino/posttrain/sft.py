@@ -16,12 +16,12 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.errors import InputError, TemplateError
 from mambino.model.hybrid import HybridLM
 from mambino.posttrain.rows import ChatRow, Fault, read_rows, require_sound
-from mambino.posttrain.same_run import require_same_run
 from mambino.posttrain.spans import sequences
 from mambino.train.checkpoint import Progress
 from mambino.train.data import Batch, Document, Documents, MixedBatches, fill, pack
 from mambino.train.loop import LoopSettings, language_loss, train
 from mambino.train.optim import Cosine, Optimizer, OptimSettings
+from mambino.train.same_run import require_same_run
 
 _ROW_STEP = 64  # row sizes are multiples of the recurrence's chunk
 

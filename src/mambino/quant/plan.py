@@ -57,9 +57,7 @@ def plan_from_json(encoded: str | bytes, where: str) -> QuantPlan:
     try:
         document = json.loads(encoded)
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"[plan] {where}: not JSON ({error}); write one with `mambino quantize --write-plan`"
-        ) from None
+        raise InputError(f"[plan] {where}: not JSON ({error}); write one with `mambino quantize --save-plan`") from None
     if (
         not isinstance(document, dict)
         or document.get("format") != _FORMAT

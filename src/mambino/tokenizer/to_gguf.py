@@ -4,6 +4,7 @@ Knows the keys, not how a GGUF is written. Start at gguf_metadata.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,13 @@ from mambino.tokenizer.tokenizer import Tokenizer
 NORMAL, UNUSED = 1, 5
 
 
-def gguf_metadata(directory: Path | str, vocab_size: int | None = None) -> dict[str, object]:
+def gguf_metadata(
+    directory: Path | str, vocab_size: int | None = None, *, first_ends: Sequence[int] = ()
+) -> dict[str, object]:
     """Keys and values that make tokenizer_from_gguf give the same tokenizer as tokenizer_from_directory.
 
     vocab_size: rows of the model's embedding, if more than the tokenizer has; the rest are written as unused tokens.
+    first_ends: ids that the model's config names as ends, to be named before those that only the tokenizer knows.
 
     Raises     Unsupported for a splitting that GGUF has no name for, or options it has no key for; InputError for a
                vocab_size that is too small
@@ -41,7 +45,7 @@ def gguf_metadata(directory: Path | str, vocab_size: int | None = None) -> dict[
         "tokenizer.ggml.merges": [f"{left} {right}" for left, right in spec.merges],
         "tokenizer.ggml.add_bos_token": tokenizer.wants_bos,
     }
-    metadata |= _special_ids(tokenizer)
+    metadata |= _special_ids(tokenizer, first_ends)
     if tokenizer.chat_template is not None:
         metadata["tokenizer.chat_template"] = tokenizer.chat_template
     return metadata
@@ -78,10 +82,11 @@ def _canonical(component: object) -> object:
     return [_canonical(value) for value in component] if isinstance(component, list) else component
 
 
-def _special_ids(tokenizer: Tokenizer) -> dict[str, object]:
+def _special_ids(tokenizer: Tokenizer, first_ends: Sequence[int]) -> dict[str, object]:
     """Ids of begin and ends; readers find the ends in END_TEXTS by their text, so those may go unnamed."""
     implied = {tokenizer.special_tokens.get(text) for text in END_TEXTS}
-    named, more = tokenizer.eos_token_ids[:3], tokenizer.eos_token_ids[3:]
+    ends = tuple(dict.fromkeys((*first_ends, *tokenizer.eos_token_ids)))
+    named, more = ends[:3], ends[3:]
     unnamed = [token for token in more if token not in implied]
     if unnamed:
         raise Unsupported(f"[gguf] end token ids {unnamed}: GGUF can name three, and {list(named)} come first")

@@ -1,13 +1,15 @@
 """What a training run will take, before it is started: operations, memory, hours here and on known GPUs.
 
-Arithmetic on configs, and one short measurement of this machine. Estimates: operations to a few per cent, memory and
+Arithmetic on configs, and one short measurement of this machine; no torch, so that it can be read before that is
+installed. Estimates: operations to a few per cent, memory and
 hours to a factor of about 1.5. Start at training_cost.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from mambino.config import AttentionSpec, HybridConfig, LayerSpec, MambaSpec, MlpSpec
 from mambino.errors import InputError
@@ -74,12 +76,19 @@ def training_cost(
     row_size: int,
     teacher: HybridConfig | None = None,
     recompute: bool = False,
+    kinds: Sequence[tuple[Sequence[HybridConfig], float]] = (),
 ) -> TrainingCost:
-    """A run over num_tokens in passes of rows x row_size tokens, with the teacher's forward pass where there is one."""
+    """A run over num_tokens in passes of rows x row_size tokens, with the teacher's forward pass where there is one.
+
+    kinds: of steps, each with the sub-models of config that it trains together, and its share of the steps. Without
+    any, every step trains config itself.
+    """
     if min(num_tokens, rows, row_size) < 1:
         raise InputError(f"[cost] expected positive sizes, got {num_tokens} tokens, {rows} rows of {row_size}")
     passes = 4 if recompute else 3  # forward, twice as much backward, and forward again
-    per_token = passes * forward_flops(config, row_size)
+    kinds = kinds or (((config,), 1.0),)
+    forward = sum(share * sum(forward_flops(each, row_size) for each in trained) for trained, share in kinds)
+    per_token = passes * forward
     state = float(_BYTES_PER_PARAMETER * config.num_parameters)
     if teacher is not None:
         per_token += forward_flops(teacher, row_size)
@@ -89,7 +98,9 @@ def training_cost(
         num_tokens=num_tokens,
         flops=float(per_token * num_tokens),
         state_nbytes=state,
-        activation_nbytes=float(_activation_nbytes(config, rows * row_size, recompute, teacher is not None)),
+        activation_nbytes=max(
+            _activation_nbytes(trained, rows * row_size, recompute, teacher is not None) for trained, _ in kinds
+        ),
     )
 
 
@@ -113,15 +124,20 @@ def _layer_flops(config: HybridConfig, layer: LayerSpec, row_size: int) -> float
             return matrices
 
 
-def _activation_nbytes(config: HybridConfig, num_tokens: int, recompute: bool, is_distilled: bool) -> float:
+def _activation_nbytes(trained: Sequence[HybridConfig], num_tokens: int, recompute: bool, is_distilled: bool) -> float:
     """Kept for the backward pass: the inputs of every operation, or of every layer and one layer's operations.
 
-    Distillation forms the logits a piece at a time.
+    Distillation forms the logits a piece at a time. Models that are trained together wait for each other.
     """
-    widths = [_kept_width(config, layer) for layer in config.layers]
-    kept = len(widths) * config.hidden_size + max(widths) if recompute else sum(widths)
-    logits = 3 * config.vocab_size * (min(num_tokens, _LOGIT_PIECE) if is_distilled else num_tokens)
+    kept = sum(_kept_a_token(config, recompute) for config in trained)
+    vocab_size = max(config.vocab_size for config in trained)
+    logits = 3 * vocab_size * (min(num_tokens, _LOGIT_PIECE) if is_distilled else num_tokens)
     return float(_ACTIVATION_NBYTES * (num_tokens * kept + logits))
+
+
+def _kept_a_token(config: HybridConfig, recompute: bool) -> int:
+    widths = [_kept_width(config, layer) for layer in config.layers]
+    return len(widths) * config.hidden_size + max(widths) if recompute else sum(widths)
 
 
 def _kept_width(config: HybridConfig, layer: LayerSpec) -> int:
@@ -137,7 +153,7 @@ def _kept_width(config: HybridConfig, layer: LayerSpec) -> int:
 
 def measured_flops_per_s(size: int = 768, seconds: float = 0.2) -> float:
     """float32 matrix products a second on this machine, times the share of it that training reaches here."""
-    left, right = torch.randn(size, size), torch.randn(size, size)
+    left, right = np.random.default_rng(0).standard_normal((2, size, size), dtype=np.float32)
     (left @ right).sum()
     started, count = time.perf_counter(), 0
     while time.perf_counter() - started < seconds:

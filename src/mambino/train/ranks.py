@@ -1,4 +1,4 @@
-"""Training in several processes (torchrun): who has which rows, shared weights, sums over all.
+"""Training in several processes (torchrun): who has which rows, divided or equal weights, sums over all.
 
 One process is the case of size 1, so the loop has no second version. Start at Ranks.from_environment.
 """
@@ -13,6 +13,8 @@ from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import Batch
 
+_CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
@@ -20,15 +22,24 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
+    device: torch.device = _CPU  # where this process computes, among several
 
     @classmethod
     def from_environment(cls) -> "Ranks":
-        """Join the processes that torchrun started; a process alone is rank 0 of 1. Mutates the process group."""
+        """Join the processes that torchrun started; a process alone is rank 0 of 1.
+
+        Mutates    the process group; CUDA's current device, which becomes that of LOCAL_RANK
+        """
         if "RANK" not in os.environ:
             return cls()
+        device, backend = _CPU, "gloo"
+        if torch.cuda.is_available():
+            # Without this all processes of a machine would share its first GPU.
+            device, backend = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))), "cpu:gloo,cuda:nccl"
+            torch.cuda.set_device(device)
         if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-        return cls(rank=torch.distributed.get_rank(), size=torch.distributed.get_world_size())
+            torch.distributed.init_process_group(backend)
+        return cls(rank=torch.distributed.get_rank(), size=torch.distributed.get_world_size(), device=device)
 
     @property
     def is_first(self) -> bool:
@@ -46,6 +57,23 @@ class Ranks:
             for entrance in ("hidden", "head"):  # losses call these, too
                 register_fsdp_forward_method(model, entrance)
 
+    def replicate(self, model: HybridLM) -> None:
+        """Keep all weights in every process and average gradients as they form: for losses that slice whole weights.
+
+        All processes hold equal weights, and use the same of them in every step.
+        Mutates    model: it moves to device, and its gradients are everybody's from here on
+        """
+        if self.size > 1:
+            model.to(self.device)
+            for parameter in model.parameters():
+                parameter.register_post_accumulate_grad_hook(self._average)  # type: ignore[no-untyped-call]
+
+    def _average(self, parameter: torch.Tensor) -> None:
+        """Right after every pass of a step: what earlier passes left there is the same for all."""
+        if parameter.grad is not None:
+            torch.distributed.all_reduce(parameter.grad)
+            parameter.grad.div_(self.size)
+
     def own(self, batch: Batch) -> Batch:
         """The rows of this process. Raises InputError unless all have equally many."""
         rows = len(batch.tokens_BT)
@@ -60,7 +88,7 @@ class Ranks:
         """The sum over all processes."""
         if self.size == 1:
             return value
-        shared = torch.tensor(value, dtype=torch.float64)
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(shared)
         return float(shared)
 

@@ -9,7 +9,7 @@ import pytest
 from cli.tiny_file import write_tiny_directory
 from mambino.compress.offered import GGUF_KEY, nested_text, offered_subs, write_offered
 from mambino.compress.slicing import slice_checkpoint
-from mambino.compress.sub import SubSizes, sub_config
+from mambino.compress.sub import SubConfig, SubSizes, sub_config
 from mambino.errors import FormatError, InputError
 from mambino.export.gguf import export_gguf, matrices_as
 from mambino.export.quantize import (
@@ -137,6 +137,16 @@ def test_the_size_of_a_file_is_known_before_it_is_written(source: Checkpoint, tm
         expected = plan.nbytes(shapes_of(source)) + overhead_nbytes(checkpoint)
         nbytes = quantize(checkpoint, path, plan)
         assert nbytes <= expected <= nbytes + 8192
+
+
+def test_the_sizes_that_a_folder_offers_count_in_the_file(source: Checkpoint, tmp_path: Path) -> None:
+    plan, before = plan_for_mix("f16", shapes_of(source)), overhead_nbytes(open_checkpoint(tmp_path / "hf"))
+    write_offered(tmp_path / "hf", {f"{share}%": SubConfig.whole(source.config) for share in range(1, 100)})
+    checkpoint = open_checkpoint(tmp_path / "hf")
+    assert quantize(checkpoint, tmp_path / "x.gguf", plan) <= plan.nbytes(shapes_of(source)) + overhead_nbytes(
+        checkpoint
+    )
+    assert overhead_nbytes(checkpoint) > before
 
 
 def test_quantising_what_is_quantised_is_noticed(source: Checkpoint, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import gcd
 from pathlib import Path
 
-from mambino.compress.offered import GGUF_KEY, narrowest_grains, nested_text, offered_subs, require_cuttable
+from mambino.compress.offered import FILE_NAME, GGUF_KEY, narrowest_grains, nested_text, offered_subs, require_cuttable
 from mambino.errors import InputError
 from mambino.export.gguf import Progress, export_gguf
 from mambino.export.retype import retyped
@@ -115,11 +115,11 @@ def requantised(checkpoint: Checkpoint, plan: QuantPlan) -> list[str]:
 
 
 def overhead_nbytes(checkpoint: Checkpoint) -> int:
-    """Bytes of a quantised file besides its tensors: those of the source GGUF, or about the size of tokenizer.json."""
+    """Bytes of a quantised file besides its tensors: those of the source GGUF, or about those of a folder's files."""
     if checkpoint.kind == "gguf":
         return checkpoint.path.stat().st_size - checkpoint.nbytes + _ADDED_METADATA_NBYTES
-    tokenizer = checkpoint.path / "tokenizer.json"
-    return (tokenizer.stat().st_size if tokenizer.exists() else 0) + _DIRECTORY_NBYTES * len(checkpoint.stored)
+    paths = [checkpoint.path / name for name in ("tokenizer.json", "tokenizer_config.json", FILE_NAME)]
+    return sum(path.stat().st_size for path in paths if path.exists()) + _DIRECTORY_NBYTES * len(checkpoint.stored)
 
 
 def quantise_in_memory(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mambino.compress.budget import Budget, parameters
 from mambino.compress.elastic import ElasticLoss, ElasticSettings
@@ -36,6 +37,7 @@ from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
 from mambino.train.metrics import held_out_loss
 from mambino.train.optim import Cosine, Optimizer, OptimSettings
 
+_Losses = NDArray[np.float64]  # by batch
 _BOOTSTRAPS = 2000
 _SCORED = 8  # batches that the ranking is made from
 _LEAST = 0.15  # of an axis: where embeddings are much of a small model, the rest must shrink further
@@ -62,7 +64,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """Held-out loss in nats a token, with a 95 % interval over batches of text."""
+    """Held-out loss in nats a token, with a 95 % interval over batches of text.
+
+    behind: how much more that is than the first arm's, batch by batch, so its interval is narrower.
+    """
 
     name: str
     num_parameters: int
@@ -70,6 +75,9 @@ class Arm:
     loss: float
     low: float
     high: float
+    behind: float
+    behind_low: float
+    behind_high: float
 
 
 def compare(parent: HybridLM, training: Documents, held_out: Documents, settings: Settings, folder: Path) -> list[Arm]:
@@ -85,7 +93,12 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
     importance = measure_importance(parent, scored)
     sub = _closest(parent, importance, budget, scored)
     shallow = _depth_only(config, budget, importance.depth_order)
-    teacher = copy.deepcopy(parent)
+    teacher, first = copy.deepcopy(parent), list[_Losses]()
+
+    def judge(name: str, model: HybridLM, num_tokens: int) -> Arm:
+        losses = np.array([held_out_loss(model, [batch]) for batch in judged])
+        first.append(losses)  # the first arm's stays in front
+        return _arm(name, model, num_tokens, losses, first[0], np.array([batch.num_targets for batch in judged]))
 
     def nested(name: str, order: Callable[[HybridLM], None], small: SubConfig) -> Arm:
         model = copy.deepcopy(parent)
@@ -93,13 +106,13 @@ def compare(parent: HybridLM, training: Documents, held_out: Documents, settings
         subs = (SubConfig.whole(config), small)
         loss = ElasticLoss(ElasticSettings(subs=subs, shares=(1.0, 2.0), seed=settings.seed), teacher)
         tokens = _train(model, loss, training, settings, folder / name)
-        return _judged(name, NestedLM(model).extracted(small), judged, tokens)
+        return judge(name, NestedLM(model).extracted(small), tokens)
 
     def from_scratch(name: str, steps: int) -> Arm:
         model = HybridLM(sub.config, generator=torch.Generator().manual_seed(settings.seed))
         fresh = replace(settings, steps=steps, learning_rate=settings.scratch_learning_rate)
         tokens = _train(model, language_loss(), training, fresh, folder / name)
-        return _judged(name, model, judged, tokens)
+        return judge(name, model, tokens)
 
     shuffled = random_order(config, np.random.default_rng(settings.seed))
     return [
@@ -157,16 +170,19 @@ def _batches(documents: Documents, settings: Settings, count: int) -> list[Batch
     return [stream.batch(step) for step in range(count)]
 
 
-def _judged(name: str, model: HybridLM, judged: Sequence[Batch], num_tokens: int) -> Arm:
+def _arm(name: str, model: HybridLM, num_tokens: int, losses: _Losses, first: _Losses, targets: _Losses) -> Arm:
     """Percentile bootstrap over batches, weighted by their targets."""
-    losses = np.array([held_out_loss(model, [batch]) for batch in judged])
-    weights = np.array([batch.num_targets for batch in judged])
-    picks = np.random.default_rng(0).integers(len(judged), size=(_BOOTSTRAPS, len(judged)))
-    resampled = (losses * weights)[picks].sum(axis=1) / weights[picks].sum(axis=1)
-    low, high = np.percentile(resampled, [2.5, 97.5])
+    picks = np.random.default_rng(0).integers(len(losses), size=(_BOOTSTRAPS, len(losses)))
+
+    def mean(values: _Losses) -> tuple[float, float, float]:
+        resampled = (values * targets)[picks].sum(axis=1) / targets[picks].sum(axis=1)
+        low, high = np.percentile(resampled, [2.5, 97.5])
+        return float(np.average(values, weights=targets)), float(low), float(high)
+
+    (loss, low, high), (behind, behind_low, behind_high) = mean(losses), mean(losses - first)
     return Arm(
-        name=name, num_parameters=model.config.num_parameters, num_tokens=num_tokens,
-        loss=float((losses * weights).sum() / weights.sum()), low=float(low), high=float(high),
+        name=name, num_parameters=model.config.num_parameters, num_tokens=num_tokens, loss=loss, low=low, high=high,
+        behind=behind, behind_low=behind_low, behind_high=behind_high,
     )  # fmt: skip
 
 

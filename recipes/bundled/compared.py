@@ -36,9 +36,10 @@ def page(parts: Mapping[str, Found]) -> str:
 
 def _arms(found: Found) -> str:
     return _table(
-        ("way to half the parameters", "parameters", "tokens taught", "held-out loss, nats a token"),
-        [(one["name"], f"{one['num_parameters']:,}", f"{one['num_tokens']:,}", _interval(one, "loss", 4))
-         for one in found],
+        ("way to half the parameters", "parameters", "tokens taught", "held-out loss, nats a token", "more than elastic"),
+        [(one["name"], f"{one['num_parameters']:,}", f"{one['num_tokens']:,}",
+          *(_interval(*(one[key] for key in keys)) for keys in
+            (("loss", "low", "high"), ("behind", "behind_low", "behind_high")))) for one in found],
     )  # fmt: skip
 
 
@@ -76,8 +77,8 @@ _PARTS: Mapping[str, tuple[str, Callable[[Found], str]]] = {
 }
 
 
-def _interval(one: Mapping[str, Any], key: str, digits: int) -> str:
-    return f"{one[key]:.{digits}f} ({one['low']:.{digits}f}-{one['high']:.{digits}f})"
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.4f} ({low:.4f} to {high:.4f})"
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:

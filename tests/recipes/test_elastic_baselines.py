@@ -29,6 +29,8 @@ def test_four_arms_at_one_budget_and_equal_tokens(tmp_path: Path) -> None:
     assert all(arm.num_parameters <= 0.6 * BLOCKY.num_parameters for arm in arms)
     assert arms[0].num_parameters == arms[1].num_parameters == arms[3].num_parameters
     assert all(arm.low < arm.loss < arm.high for arm in arms)  # an interval, so over different batches
+    assert arms[0].behind == arms[0].behind_high == 0.0
+    assert all(arm.behind == pytest.approx(arm.loss - arms[0].loss) for arm in arms)
     assert all(torch.equal(value, before[name]) for name, value in parent.state_dict().items())
     with pytest.raises(InputError, match=r"cheapest combination|even one layer"):
         compare(parent, documents, documents, replace(SETTINGS, share=0.05), tmp_path)

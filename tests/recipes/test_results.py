@@ -35,7 +35,17 @@ def test_the_page_says_what_the_reports_say() -> None:
 
 
 def test_the_page_of_comparisons_shows_the_parts_that_ran() -> None:
-    arm = {"name": "elastic", "num_parameters": 1_500_000, "num_tokens": 9, "loss": 0.5, "low": 0.4, "high": 0.6}
+    arm = {
+        "name": "elastic",
+        "num_parameters": 1_500_000,
+        "num_tokens": 9,
+        "loss": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+        "behind": 0.0,
+        "behind_low": 0.0,
+        "behind_high": 0.0,
+    }
     text = compared.page({"arms": [arm]})
-    assert "| elastic | 1,500,000 | 9 | 0.5000 (0.4000-0.6000) |" in text
+    assert "| elastic | 1,500,000 | 9 | 0.5000 (0.4000 to 0.6000) | 0.0000 (0.0000 to 0.0000) |" in text
     assert "router" not in text

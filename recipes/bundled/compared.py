@@ -36,7 +36,7 @@ def page(parts: Mapping[str, Found]) -> str:
 
 def _arms(found: Found) -> str:
     return _table(
-        ("way to half the parameters", "parameters", "tokens taught", "held-out loss, nats a token", "more than elastic"),
+        ("way to half the parameters", "parameters", "tokens taught", "held-out nats a token", "more than elastic"),
         [(one["name"], f"{one['num_parameters']:,}", f"{one['num_tokens']:,}",
           *(_interval(*(one[key] for key in keys)) for keys in
             (("loss", "low", "high"), ("behind", "behind_low", "behind_high")))) for one in found],

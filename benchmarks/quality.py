@@ -20,6 +20,7 @@ import numpy as np
 
 from mambino import open_model
 from mambino.cli.calibration import CalibrationText, KlMeasure, measured_importance
+from mambino.compress.offered import without_offer
 from mambino.compress.plan_search import search_plan
 from mambino.evals.fidelity import compare_logits
 from mambino.export.quantize import quantize, shapes_of
@@ -193,7 +194,7 @@ def main() -> None:
     options = parser.parse_args()
     extent = QUICK if options.quick else Extent()
     options.work.mkdir(parents=True, exist_ok=True)
-    given = open_checkpoint(options.source)
+    given = without_offer(open_checkpoint(options.source))  # llama.cpp's mixes do not care for smaller sizes either
     text = options.text.read_text(encoding="utf-8")
     calibrating, searching, measuring = pieces_of(given, text, *options.tokens)
     path = options.work / "source.gguf"

@@ -8,6 +8,7 @@ import pytest
 import mambino
 from llama_cpp_peer import LlamaCpp
 from mambino import open_model
+from mambino.compress.offered import without_offer
 from mambino.evals.fidelity import compare_logits
 from mambino.export.quantize import quantize, shapes_of
 from mambino.formats.checkpoint import open_checkpoint
@@ -31,7 +32,7 @@ def kl_to_llama_cpp(path: Path, peer: LlamaCpp) -> float:
 
 @pytest.mark.parametrize("name", [name for name, kind in TYPES.items() if kind.ggml_id is not None])
 def test_llama_cpp_reads_every_type_as_we_do(name: str, llama_cpp: LlamaCpp, tmp_path: Path) -> None:
-    source = open_checkpoint(BUNDLED)
+    source = without_offer(open_checkpoint(BUNDLED))  # its smaller sizes have no whole blocks of 256
     types = {own: TYPES[name] if len(shape) == 2 else F32 for own, shape in shapes_of(source).items()}
     quantize(source, tmp_path / "x.gguf", QuantPlan(name=name, types=types))
     assert kl_to_llama_cpp(tmp_path / "x.gguf", llama_cpp) < MAX_KL

@@ -7,6 +7,7 @@ Knows no torch. Start at offered_subs and chosen_sub.
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from math import gcd, prod
 from pathlib import Path
 
@@ -45,6 +46,11 @@ def offered_subs(checkpoint: Checkpoint) -> dict[str, SubConfig]:
         return _read(checkpoint.config, read_json(path), str(path)) if path.exists() else {}
     text = checkpoint.metadata.get(GGUF_KEY)
     return {} if text is None else subs_in_text(checkpoint.config, str(text), f"{checkpoint.path}: {GGUF_KEY}")
+
+
+def without_offer(checkpoint: Checkpoint) -> Checkpoint:
+    """The same open GGUF, as if it offered no smaller sizes: any number format suits it then."""
+    return replace(checkpoint, metadata={key: value for key, value in checkpoint.metadata.items() if key != GGUF_KEY})
 
 
 def subs_in_text(parent: HybridConfig, text: str, where: str) -> dict[str, SubConfig]:

@@ -1,7 +1,11 @@
 """A small model with every axis that can be cut, and its sub-models, for the tests of compress."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
 
+from mambino.compress.offered import FILE_NAME, nested_text
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.model.hybrid import HybridLM
@@ -48,6 +52,12 @@ BLOCKY = HybridConfig(
     bos_token_id=1,
     eos_token_ids=(2,),
 )
+
+
+def write_offer(folder: Path, subs: Mapping[str, SubConfig]) -> None:
+    """Put the sizes that it offers beside the weights of a Hugging Face folder."""
+    (folder / FILE_NAME).write_text(nested_text(subs), encoding="utf-8")
+
 
 ONE_AXIS_EACH: dict[str, SubSizes] = {
     "hidden": SubSizes(hidden_size=11),

@@ -10,9 +10,10 @@ import pytest
 
 import mambino as package
 from cli.tiny_file import write_tiny_directory
+from compress_models import write_offer
 from hard_texts import HARD_TEXTS
 from mambino.cli.tuning import write_tuned
-from mambino.compress.offered import offered_subs, write_offered
+from mambino.compress.offered import offered_subs
 from mambino.compress.sub import SubSizes, sub_config, uneven_sub
 from mambino.config import AttentionSpec, HybridConfig, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.export.gguf import export_gguf, matrices_as
@@ -45,7 +46,7 @@ def nested(tmp_path: Path) -> Path:
     config = nested_config(tokenizer)
     write_checkpoint_directory(folder, config, tiny_weights(config).values(), tokenizer_from=tokenizer)
     whole = dict.fromkeys(range(5), SubSizes())
-    write_offered(folder, {
+    write_offer(folder, {
         "even": sub_config(config, SubSizes(intermediate_size=64)),
         "mlp": uneven_sub(config, whole | {1: SubSizes(intermediate_size=64)}),
         "mamba": uneven_sub(config, whole | {0: SubSizes(mamba_heads=2)}),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cli.tiny_file import write_tiny_directory, write_tiny_gguf
-from mambino.compress.offered import offered_subs, write_offered
+from compress_models import write_offer
+from mambino.compress.offered import offered_subs
 from mambino.compress.sub import SubConfig
 from mambino.config import AttentionSpec, MambaSpec, MlpSpec, layers_from_pattern
 from mambino.export.gguf import export_gguf, matrices_as
@@ -76,7 +77,7 @@ def test_dead_rows_are_found_and_filled(mambino: Any, folder: Path, tmp_path: Pa
     assert "2 dead rows" in found["embeddings.weight"]["what"]
     assert "ids 3, 7" in found["embeddings.weight"]["what"]
     offered = {"100%": SubConfig.whole(open_checkpoint(sick).config)}
-    write_offered(sick, offered)
+    write_offer(sick, offered)
     code, _, err = mambino("doctor", str(sick), "--repair", str(tmp_path / "well"))
     assert (code, "filled 2 dead rows" in err) == (0, True)
     assert mambino("doctor", str(tmp_path / "well"))[1] == "nothing found\n"
@@ -127,7 +128,7 @@ def test_rows_of_zeros_are_dead_whatever_the_others_are(mambino: Any, folder: Pa
 
 
 def test_a_repaired_copy_has_what_belongs_to_the_folder(mambino: Any, folder: Path, tmp_path: Path) -> None:
-    write_offered(folder, {"100%": SubConfig.whole(open_checkpoint(folder).config)})
+    write_offer(folder, {"100%": SubConfig.whole(open_checkpoint(folder).config)})
     kept = {"ranking/ranking.json": b"{}", "ranking/scores.safetensors": b"scores", "README.md": b"a model card"}
     for name, content in kept.items():
         (folder / name).parent.mkdir(exist_ok=True)

@@ -42,14 +42,14 @@ def test_bad_rows_are_refused_by_line_before_anything_is_trained(mambino: Run, t
     assert not (tmp_path / "out.run").exists()
 
 
-def test_sft_of_a_gguf_writes_a_gguf_that_runs(mambino: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["tuned.gguf", "tuned"])
+def test_sft_of_a_gguf_writes_a_file_or_a_folder_that_runs(mambino: Run, tmp_path: Path, name: str) -> None:
     model = write_tiny_gguf(tmp_path / "model.gguf")
-    chat_file, out = str(chats(tmp_path / "c.jsonl", 4)), tmp_path / "tuned.gguf"
-    assert "end the name in .gguf" in mambino("sft", chat_file, "-m", str(model), "-o", str(tmp_path / "folder"))[2]
+    chat_file, out = str(chats(tmp_path / "c.jsonl", 4)), tmp_path / name
     code, text, _ = mambino("sft", chat_file, "-m", str(model), "-o", str(out), "--epochs", "1", "--json")
     assert code == 0
     assert json.loads(text)["held_out_loss_after"] < json.loads(text)["held_out_loss_before"]
-    assert (tmp_path / "tuned.gguf.run/run_record.json").is_file()
+    assert (tmp_path / f"{name}.run/run_record.json").is_file()
     assert mambino("run", "-m", str(out), "hi", "-n", "2", "--context", "64")[0] == 0
 
 

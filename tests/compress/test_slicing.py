@@ -10,7 +10,7 @@ import torch
 
 from compress_models import BLOCKY, EVERYTHING, ONE_AXIS_EACH, cuttable_config, some_tokens, strong_model, sub_of
 from mambino.compress.nested import NestedLM
-from mambino.compress.offered import chosen_sub, nested_text, offered_subs, sub_nbytes, write_offered
+from mambino.compress.offered import chosen_sub, nested_text, offered_subs, sub_nbytes
 from mambino.compress.slicing import column_grains, pick, slice_checkpoint
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
 from mambino.config import HybridConfig
@@ -157,7 +157,7 @@ def test_offered_sub_models_travel_with_the_file(kind: str, tmp_path: Path) -> N
     subs = {"50%": BLOCKY_SUB, "75%": sub_config(BLOCKY, SubSizes(intermediate_size=64))}
     checkpoint = saved(BLOCKY, tmp_path / "hf")
     if kind == "hf":
-        write_offered(tmp_path / "hf", subs)
+        write_offer(tmp_path / "hf", subs)
     else:
         more = {"mambino.nested": nested_text(subs)}
         export_gguf(checkpoint, tmp_path / "x.gguf", type_of=matrices_as("f16"), name="x", more_metadata=more)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cli.tiny_file import write_tiny_directory
-from mambino.compress.offered import GGUF_KEY, nested_text, offered_subs, write_offered
+from compress_models import write_offer
+from mambino.compress.offered import GGUF_KEY, nested_text, offered_subs
 from mambino.compress.slicing import slice_checkpoint
 from mambino.compress.sub import SubConfig, SubSizes, sub_config
 from mambino.errors import FormatError, InputError
@@ -77,7 +78,7 @@ def test_metadata_is_kept_but_for_what_describes_the_source_file(source: Checkpo
 def test_the_sizes_that_a_directory_offers_go_along(source: Checkpoint, tmp_path: Path) -> None:
     directory = open_checkpoint(tmp_path / "hf")
     subs = {"less": sub_config(directory.config, SubSizes(num_layers=len(directory.config.layers) - 1))}
-    write_offered(tmp_path / "hf", subs)
+    write_offer(tmp_path / "hf", subs)
     quantize(directory, tmp_path / "x.gguf", plan_for_mix("q8_0", shapes_of(directory)))
     assert offered_subs(open_checkpoint(tmp_path / "x.gguf")) == subs
 
@@ -141,7 +142,7 @@ def test_the_size_of_a_file_is_known_before_it_is_written(source: Checkpoint, tm
 
 def test_the_sizes_that_a_folder_offers_count_in_the_file(source: Checkpoint, tmp_path: Path) -> None:
     plan, before = plan_for_mix("f16", shapes_of(source)), overhead_nbytes(open_checkpoint(tmp_path / "hf"))
-    write_offered(tmp_path / "hf", {f"{share}%": SubConfig.whole(source.config) for share in range(1, 100)})
+    write_offer(tmp_path / "hf", {f"{share}%": SubConfig.whole(source.config) for share in range(1, 100)})
     checkpoint = open_checkpoint(tmp_path / "hf")
     assert quantize(checkpoint, tmp_path / "x.gguf", plan) <= plan.nbytes(shapes_of(source)) + overhead_nbytes(
         checkpoint
@@ -202,7 +203,7 @@ def test_ends_that_only_the_tokenizer_knows_make_no_other_model(source: Checkpoi
 def test_a_plan_that_makes_an_offered_size_impossible_is_refused(source: Checkpoint, tmp_path: Path) -> None:
     directory = open_checkpoint(tmp_path / "hf")
     offer = {"half": sub_config(directory.config, SubSizes(hidden_size=directory.config.hidden_size // 2))}
-    write_offered(tmp_path / "hf", offer)
+    write_offer(tmp_path / "hf", offer)
     wide, path = plan_for_mix("q6_k", shapes_of(directory)), tmp_path / "x.gguf"
     message = r"tensor \S+: the offered size half keeps whole blocks of 128 columns, Q6_K has blocks of 256; give"
     with pytest.raises(InputError, match=message):
@@ -217,7 +218,7 @@ def test_a_plan_that_makes_an_offered_size_impossible_is_refused(source: Checkpo
 
 def test_a_cut_finer_than_every_block_is_refused_by_name_and_fits_floats(source: Checkpoint, tmp_path: Path) -> None:
     directory = open_checkpoint(tmp_path / "hf")
-    write_offered(tmp_path / "hf", {"odd": sub_config(directory.config, SubSizes(hidden_size=100))})
+    write_offer(tmp_path / "hf", {"odd": sub_config(directory.config, SubSizes(hidden_size=100))})
     with pytest.raises(InputError, match=r"the offered size odd keeps whole blocks of 100 columns, Q8_0 has blocks of"):
         mix_plan(directory, "q8_0")
     assert mix_plan(directory, "f16") == plan_for_mix("f16", shapes_of(directory))
@@ -226,6 +227,6 @@ def test_a_cut_finer_than_every_block_is_refused_by_name_and_fits_floats(source:
 def test_shapes_of_cuts_have_the_bytes_of_the_whole(source: Checkpoint, tmp_path: Path) -> None:
     directory = open_checkpoint(tmp_path / "hf")
     assert cut_shapes(directory) == shapes_of(directory)
-    write_offered(tmp_path / "hf", {"part": sub_config(directory.config, SubSizes(hidden_size=192))})
+    write_offer(tmp_path / "hf", {"part": sub_config(directory.config, SubSizes(hidden_size=192))})
     plan = mix_plan(directory, "m4")
     assert plan.nbytes(cut_shapes(directory)) == plan.nbytes(shapes_of(directory))

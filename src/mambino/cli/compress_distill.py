@@ -13,7 +13,6 @@ from mambino.cli.compress_options import (
     held_out_batches,
     module_of,
     open_parent,
-    require_fresh,
     stream_of,
     text_options,
     write_model,
@@ -22,6 +21,7 @@ from mambino.cli.compress_runs import accumulate_option, joined_ranks, require_s
 from mambino.cli.options import debug_option
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
+from mambino.export.place import require_model_place
 from mambino.export.quantize import shapes_of
 from mambino.quant.mixes import MIXES, plan_for_mix
 
@@ -64,7 +64,7 @@ def command(
     Under torchrun every process holds both models and has its part of the rows. Ctrl-C is safe: the same command goes
     on where it stopped.
     """
-    require_fresh(out)
+    require_model_place(out)
     if stored is not None and (mix is not None or target_weight):
         raise click.UsageError("--stored holds the teacher's words only: leave out --mix and --target-weight")
     if mix is not None and recompute:

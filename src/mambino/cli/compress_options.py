@@ -13,10 +13,9 @@ import click
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
 from mambino.compress.budget import Budget, Cost, budget_of, bytes_with, parameters, read_latency_table
-from mambino.compress.offered import write_offered
+from mambino.compress.offered import FILE_NAME, nested_text
 from mambino.compress.sub import SubConfig
 from mambino.config import HybridConfig
-from mambino.errors import InputError
 from mambino.export.folder import write_folder
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.hub.local import resolve
@@ -140,13 +139,6 @@ def write_model(out: Path, model: "HybridLM", source: Checkpoint, subs: Mapping[
     """A Hugging Face folder with the tokenizer of source, and the sub-models it offers. Mutates out."""
     from mambino.model.weights import weights_of
 
-    for sentence in write_folder(out, model.config, weights_of(model).values(), source):
+    offer = {FILE_NAME: nested_text(subs).encode()} if subs else None
+    for sentence in write_folder(out, model.config, weights_of(model).values(), source, more_files=offer):
         note(f"warning: {sentence}")
-    if subs:
-        write_offered(out, subs)
-
-
-def require_fresh(out: Path) -> None:
-    """Before anything is computed. Raises InputError if out is there."""
-    if out.exists():
-        raise InputError(f"{out}: already exists; choose another --out or remove it")

@@ -9,7 +9,6 @@ from mambino.cli.compress_options import (
     documents_of,
     module_of,
     open_parent,
-    require_fresh,
     stream_of,
     text_options,
     write_model,
@@ -17,6 +16,7 @@ from mambino.cli.compress_options import (
 from mambino.cli.options import debug_option
 from mambino.cli.terminal import note
 from mambino.errors import Unsupported
+from mambino.export.place import require_model_place
 
 RANKING = "ranking"  # the folder of scores inside the ranked model
 
@@ -39,7 +39,7 @@ def command(
     \b
     mambino compress rank big/ --data text.jsonl --out ranked/
     """
-    require_fresh(out)
+    require_model_place(out)
     checkpoint = open_parent(model)
     text = TextOptions(data=data, rows=rows, row_size=row_size, parse_special=parse_special, seed=seed)
     documents, _ = documents_of(checkpoint, text)

@@ -12,7 +12,7 @@ from mambino.compress.slicing import slice_checkpoint
 from mambino.compress.sub import SubConfig
 from mambino.export.folder import write_folder
 from mambino.export.gguf import as_stored, export_gguf
-from mambino.export.place import require_place
+from mambino.export.place import require_model_place
 from mambino.export.quantize import shapes_of
 from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.tensor import Tensor, tensor_from_float32
@@ -46,7 +46,7 @@ def command(model: str, budget: str | None, out: Path | None, mix: str | None, c
         return
     if out is None:
         raise click.UsageError("expected --out, a folder or a file ending in .gguf")
-    require_place(out, makes_parents=not is_file)
+    require_model_place(out)
     cut = slice_checkpoint(checkpoint, chosen_sub(checkpoint, budget, context=context))
     if is_file:
         _write_gguf(cut, out, mix)

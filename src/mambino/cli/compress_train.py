@@ -15,7 +15,6 @@ from mambino.cli.compress_options import (
     held_out_batches,
     module_of,
     open_parent,
-    require_fresh,
     stream_of,
     text_options,
     write_model,
@@ -29,6 +28,7 @@ from mambino.cli.torch_extra import require_torch
 from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig
 from mambino.errors import Unsupported
+from mambino.export.place import require_model_place
 from mambino.formats.checkpoint import Checkpoint
 from mambino.train.data import Batch, Documents
 
@@ -74,7 +74,7 @@ def command(
     Under torchrun every process holds the whole model and has its part of the rows. Ctrl-C is safe: the same command
     goes on where it stopped.
     """
-    require_fresh(out)
+    require_model_place(out)
     require_torch()
     checkpoint = open_parent(model)
     master_source = checkpoint if teacher is None else open_parent(teacher)

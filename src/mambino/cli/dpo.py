@@ -14,8 +14,9 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
-from mambino.cli.tuning import model_options, open_module, require_new, write_tuned
+from mambino.cli.tuning import model_options, open_module, write_tuned
 from mambino.errors import InputError
+from mambino.export.place import require_model_place
 from mambino.formats.checkpoint import open_checkpoint
 from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
@@ -80,7 +81,7 @@ def command(
     from mambino.train.optim import Optimizer, OptimSettings, WarmupStableDecay
 
     checkpoint = open_checkpoint(resolve(model))
-    require_new(out, checkpoint)
+    require_model_place(out)
     fitting = _fitting(read_pairs(data, PromptEncoder(tokenizer_of(checkpoint))), row_size)
     kept = min(len(fitting) - 1, math.ceil(held_out * len(fitting)))
     order = [fitting[int(place)] for place in np.random.default_rng((seed, 2)).permutation(len(fitting))]

@@ -15,7 +15,8 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
-from mambino.cli.tuning import model_options, open_module, require_new, write_tuned
+from mambino.cli.tuning import model_options, open_module, write_tuned
+from mambino.export.place import require_model_place
 from mambino.formats.checkpoint import open_checkpoint
 from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
@@ -113,7 +114,7 @@ def command(
     say = note if ranks.is_first else (lambda text: None)
     path = resolve(model)
     checkpoint = open_checkpoint(path)
-    require_new(out, checkpoint)
+    require_model_place(out)
     source = TaskSource(files=files, verifier=verifier, worlds=worlds, episodes=episodes)
     tasks = source.tasks()
     counts = Counter(task.environment for task in tasks)

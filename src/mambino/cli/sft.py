@@ -11,7 +11,8 @@ from mambino.chat.prompt import PromptEncoder
 from mambino.cli.options import debug_option, json_option
 from mambino.cli.terminal import human_count, note
 from mambino.cli.torch_extra import require_torch
-from mambino.cli.tuning import estimate, model_options, open_module, require_new, write_tuned
+from mambino.cli.tuning import estimate, model_options, open_module, write_tuned
+from mambino.export.place import require_model_place
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.hub.local import resolve
 from mambino.load import tokenizer_of
@@ -85,7 +86,7 @@ def command(
 
     checkpoint = open_checkpoint(resolve(model))
     if out is not None:
-        require_new(out, checkpoint)
+        require_model_place(out)
     settings = SftSettings(
         learning_rate=learning_rate, epochs=epochs, rows=rows, row_size=row_size, held_out_share=held_out,
         stripped_share=strip, cut_share=cut, seed=seed,

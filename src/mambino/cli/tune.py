@@ -16,7 +16,7 @@ from mambino.cli.sft import report_lines
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
 from mambino.cli.tuning import estimate, open_module
-from mambino.errors import InputError
+from mambino.export.place import require_model_place
 from mambino.formats.checkpoint import Checkpoint, open_checkpoint
 from mambino.formats.gguf_adapter import write_gguf_adapter
 from mambino.formats.peft_adapter import write_peft_adapter
@@ -82,8 +82,8 @@ def command(
     """
     if out is None and not dry_run:
         raise click.UsageError("Missing option '--out'; or say --dry-run")
-    if out is not None and out.exists():
-        raise InputError(f"{out}: already exists; remove it or choose another name")
+    if out is not None:
+        require_model_place(out)
     require_torch()
     from mambino.posttrain.lora import LoraSettings, add_lora
     from mambino.posttrain.notes import read_notes

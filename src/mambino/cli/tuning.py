@@ -13,7 +13,6 @@ import click
 from mambino.cli.opening import available_memory
 from mambino.cli.terminal import human_bytes, note
 from mambino.config import HybridConfig
-from mambino.errors import InputError
 from mambino.export.folder import write_folder
 from mambino.export.quantize import quantize, shapes_of
 from mambino.formats.checkpoint import Checkpoint
@@ -67,14 +66,6 @@ def _duration(minutes: float) -> str:
     if minutes < 1.5:
         return f"{minutes * 60:.0f} s"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
-def require_new(out: Path, checkpoint: Checkpoint) -> None:
-    """Raises InputError for an output that exists, or that the source cannot become."""
-    if out.exists():
-        raise InputError(f"{out}: already exists; remove it or choose another name")
-    if checkpoint.kind == "gguf" and out.suffix != ".gguf":
-        raise InputError(f"{out}: a GGUF's tokenizer is kept only in GGUF; end the name in .gguf")
 
 
 def open_module(checkpoint: Checkpoint, dtype: str) -> "HybridLM":

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from math import gcd, prod
-from pathlib import Path
 
 from mambino.compress.slicing import column_grains, parent_name
 from mambino.compress.sub import SubConfig, read_sub
@@ -17,7 +16,6 @@ from mambino.config import HybridConfig
 from mambino.errors import FormatError, InputError
 from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.json_file import parse_json_object, read_json
-from mambino.formats.mapped import replacing
 from mambino.formats.names import rows
 from mambino.quant.types import QuantType
 
@@ -31,12 +29,6 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 def nested_text(subs: Mapping[str, SubConfig]) -> str:
     """The JSON text that both kinds of file carry."""
     return json.dumps({"version": 1, "subs": {name: sub.to_json() for name, sub in subs.items()}}, indent=1)
-
-
-def write_offered(directory: Path, subs: Mapping[str, SubConfig]) -> None:
-    """Put the offer beside the weights of a Hugging Face directory. Mutates directory."""
-    with replacing(directory / FILE_NAME) as file:
-        file.write(nested_text(subs).encode() + b"\n")
 
 
 def offered_subs(checkpoint: Checkpoint) -> dict[str, SubConfig]:

@@ -1,4 +1,4 @@
-"""Where a result will go, looked at before anything is computed. Start at require_place."""
+"""Where a result will go, looked at before anything is computed. Start at require_place and require_model_place."""
 
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,3 +21,8 @@ def require_place(path: Path, *, makes_parents: bool = False) -> None:
             pass
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {folder}: {error.strerror}; choose another place") from error
+
+
+def require_model_place(path: Path) -> None:
+    """require_place of a model or an adapter: the writers of folders make parents, those of .gguf files do not."""
+    require_place(path, makes_parents=path.suffix != ".gguf")

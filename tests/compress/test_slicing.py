@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from compress_models import BLOCKY, EVERYTHING, ONE_AXIS_EACH, cuttable_config, some_tokens, strong_model, sub_of
+from compress_models import (
+    BLOCKY,
+    EVERYTHING,
+    ONE_AXIS_EACH,
+    cuttable_config,
+    some_tokens,
+    strong_model,
+    sub_of,
+    write_offer,
+)
 from mambino.compress.nested import NestedLM
 from mambino.compress.offered import chosen_sub, nested_text, offered_subs, sub_nbytes
 from mambino.compress.slicing import column_grains, pick, slice_checkpoint

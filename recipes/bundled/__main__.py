@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+from mambino.formats.checkpoint import open_checkpoint
 from recipes.bundled.data import prepare
-from recipes.bundled.export import export
+from recipes.bundled.export import export, keep_earlier_record
 from recipes.bundled.pipeline import run
 from recipes.bundled.recipe import CONFIG, SEED
 
@@ -26,17 +27,24 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=0.25, help="size of the generated texts")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=_REPOSITORY / "src/mambino/bundled")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="GGUF", help="go on from this bundled model, its tokenizer too"
+    )
     parser.add_argument("--data-only", action="store_true", help="stop before training")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    start_from = open_checkpoint(arguments.start_from) if arguments.start_from else None
     prepared = prepare(
-        arguments.folder / "data", arguments.corpora, arguments.scale, vocab_size=CONFIG.vocab_size, seed=SEED
-    )
+        arguments.folder / "data", arguments.corpora, arguments.scale, vocab_size=CONFIG.vocab_size, seed=SEED,
+        tokenizer_of=None if start_from is None else start_from.metadata,
+    )  # fmt: skip
     sizes = {name: f"{len(documents.tokens) / 1e6:.2f} M" for name, documents in prepared.training.items()}
     print(f"tokens: {sizes}", flush=True)
+    if start_from is not None:
+        keep_earlier_record(arguments.folder, arguments.start_from)
     if arguments.data_only:
         return
-    model, subs = run(arguments.folder, prepared)
+    model, subs = run(arguments.folder, prepared, start_from=start_from)
     print(export(arguments.folder, prepared, model, subs, arguments.out))
 
 

@@ -27,7 +27,7 @@ from recipes.bundled.assistant.template import TEMPLATE
 from recipes.bundled.chats import Turn, dialogue, story_only
 from recipes.bundled.copies import Segment, exercise
 from recipes.bundled.stories import story
-from recipes.bundled.text import BOS, train_tokenizer, write_tokenizer
+from recipes.bundled.text import BOS, copy_tokenizer, train_tokenizer, write_tokenizer
 
 TEXTS = ("stories", "books", "chats", "requests", "copies")
 _ROLES: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
@@ -47,9 +47,18 @@ class Prepared:
     held_out: dict[str, Documents]
 
 
-def prepare(folder: Path, corpora_folder: Path, scale: float, *, vocab_size: int, seed: int) -> Prepared:
+def prepare(
+    folder: Path,
+    corpora_folder: Path,
+    scale: float,
+    *,
+    vocab_size: int,
+    seed: int,
+    tokenizer_of: Mapping[str, object] | None = None,
+) -> Prepared:
     """Make, or read back, everything under folder. Deterministic in its arguments and the files of corpora_folder.
 
+    tokenizer_of: the metadata of a GGUF that training goes on from, whose ids stay; else a tokenizer is made.
     Mutates    folder
     """
     tokenizer, last = folder / "tokenizer", folder / "held_out-requests.npz"
@@ -57,7 +66,10 @@ def prepare(folder: Path, corpora_folder: Path, scale: float, *, vocab_size: int
         training, held_out = _texts(corpora_folder, scale, seed), _texts(None, _HELD_OUT_SHARE * scale, seed + 1)
         books = training["books"]
         held_out["books"], training["books"] = books[::50], [text for i, text in enumerate(books) if i % 50]
-        write_tokenizer(tokenizer, train_tokenizer(_sample(training, scale, seed), vocab_size), TEMPLATE)
+        if tokenizer_of is None:
+            write_tokenizer(tokenizer, train_tokenizer(_sample(training, scale, seed), vocab_size), TEMPLATE)
+        else:
+            copy_tokenizer(tokenizer, tokenizer_of)
         prompt = PromptEncoder(tokenizer_from_directory(tokenizer))
         for name in TEXTS:
             _store(folder / f"{name}.npz", _encoded(training[name], prompt))

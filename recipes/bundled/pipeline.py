@@ -17,10 +17,12 @@ from mambino.compress.space import candidates, default_space
 from mambino.compress.sub import SubConfig, read_sub
 from mambino.compress.trials import promising, try_candidates
 from mambino.errors import FormatError
+from mambino.formats.checkpoint import Checkpoint
 from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
 from mambino.formats.names import rows
 from mambino.model.hybrid import HybridLM
+from mambino.model.weights import load_weights
 from mambino.quant.mixes import plan_for_mix
 from mambino.train import checkpoint
 from mambino.train.data import Batch, MixedBatches
@@ -32,6 +34,7 @@ from recipes.bundled.recipe import (
     CONFIG,
     ELASTIC,
     MIDTRAIN,
+    PRACTICE,
     PRETRAIN,
     QAD,
     QAD_MIX,
@@ -45,11 +48,19 @@ SPACE = default_space(CONFIG, least=0.15)  # embeddings are a quarter of it: the
 _TRIALS, _TRIAL_STEPS, _SCORED, _JUDGED = 4, 15, 12, 4
 
 
-def run(folder: Path, prepared: Prepared) -> tuple[HybridLM, dict[str, SubConfig]]:
-    """Train, or continue, all stages: the nested model, and its smaller sizes by name. Mutates folder."""
+def run(
+    folder: Path, prepared: Prepared, *, start_from: Checkpoint | None = None
+) -> tuple[HybridLM, dict[str, SubConfig]]:
+    """Train, or continue, all stages: the nested model, and its smaller sizes by name.
+
+    start_from: a bundled model made earlier, whose weights are taken instead of the first two stages.
+    Mutates    folder
+    """
     torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
     parent = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
-    for stage in (PRETRAIN, MIDTRAIN):
+    if start_from is not None:
+        load_weights(parent, start_from.tensors("hf"))
+    for stage in (PRETRAIN, MIDTRAIN, PRACTICE) if start_from is None else (PRACTICE,):
         run_stage(parent, stage, language_loss(), folder, prepared)
     subs = rank(parent, folder, prepared)
     teacher = copy.deepcopy(parent).eval().requires_grad_(False)
@@ -138,7 +149,7 @@ def harden(model: HybridLM, folder: Path, prepared: Prepared) -> None:
 
 
 def model_after(stage: Stage, folder: Path) -> HybridLM:
-    """As the stage left it; PRETRAIN and MIDTRAIN: before the parts were sorted."""
+    """As the stage left it; up to PRACTICE: before the parts were sorted."""
     model = HybridLM(CONFIG)
     checkpoint.load_weights(folder / stage.name / "latest.pt", model)
     return model

@@ -1,7 +1,7 @@
 """The bundled model: what it is, and every number of the stages that make it.
 
-A parent is pretrained and mid-trained on what it finds hardest, its parts are ranked and sorted, it is distilled at
-three sizes at once, and taught to be an assistant at all of them. Start at PRETRAIN; pipeline.py runs the stages.
+A parent is pretrained, and mid-trained twice on what it finds hardest; its parts are ranked and sorted, it is distilled
+at three sizes at once, and taught to be an assistant at all of them. Start at PRETRAIN; pipeline.py runs the stages.
 """
 
 from collections.abc import Mapping
@@ -43,10 +43,15 @@ MIDDLE = {
     **DRILLS, "no_tool": 0.22, "status": 0.10, "desk": 0.06, "grounded": 0.14, "game": 0.10,
     "drill": 0.8, "choice_drill": 0.8, "home_drill": 0.6, "fact_drill": 0.6, "instruction_drill": 0.5,
 }  # fmt: skip
+# PRACTICE: as drills never think, the rows that decide while thinking; and the games, in rows that hold them.
+HARDEST = {
+    **MIDDLE, "call": 0.40, "calls": 0.36, "no_tool": 0.50, "missing": 0.26, "home": 0.10, "game": 0.20,
+    "drill": 0.7, "choice_drill": 0.9, "instruction_drill": 0.4,
+}  # fmt: skip
 # SFT: everything, and the games, which need many states.
 TAUGHT = {
-    **ASSISTANT, "game": 0.30,
-    "drill": 0.2, "choice_drill": 0.2, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3,
+    **ASSISTANT, "call": 0.24, "calls": 0.16, "no_tool": 0.18, "missing": 0.12, "game": 0.30,
+    "drill": 0.2, "choice_drill": 0.4, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3,
 }  # fmt: skip
 BUDGETS = {"75%": 0.75, "50%": 0.50}  # shares of the parent's parameters
 ROWS, ROW_SIZE = 5, 640
@@ -90,6 +95,17 @@ MIDTRAIN = Stage(
     row_shares=MIDDLE,
     shares={"stories": 0.03, "books": 0.01, "chats": 0.07, "requests": 0.02, "copies": 0.07, "assistant": 0.80},
     seed=SEED + 6,
+)
+PRACTICE = Stage(
+    name="2-practised",
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=3050, decay_steps=600),
+    optim=OptimSettings(learning_rate=3e-3, weight_decay=0.05),
+    assistant_rows=24_000,
+    row_shares=HARDEST,
+    rows=LONG_ROWS,
+    row_size=LONG_ROW_SIZE,
+    shares={"stories": 0.02, "books": 0.01, "chats": 0.06, "requests": 0.02, "copies": 0.12, "assistant": 0.77},
+    seed=SEED + 7,
 )
 ELASTIC = Stage(
     name="4-elastic",
@@ -146,3 +162,4 @@ SETTLE = Stage(
     seed=SEED + 5,
     target_weight=0.0,
 )
+STAGES = (PRETRAIN, MIDTRAIN, PRACTICE, ELASTIC, SFT, SETTLE)  # in order; reinforcement comes before the last

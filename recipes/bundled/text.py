@@ -1,13 +1,14 @@
 """The tokenizer of the bundled model: Nemotron 3's special tokens and splitting, words from the recipe's text."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from mambino.tokenizer.pre_tokenizers import pre_tokenizer_named
+from mambino.tokenizer.to_directory import tokenizer_files
 
 PRE_TOKENIZER = "pixtral"  # the splitting of Nemotron 3
 # Beyond the published ones the tags inside a call: one token each, and a call is a fifth shorter.
@@ -49,3 +50,10 @@ def write_tokenizer(folder: Path, tokenizer_json: str, chat_template: str) -> No
     (folder / "chat_template.jinja").write_text(chat_template, encoding="utf-8")
     settings = {"bos_token": BOS, "eos_token": EOS, "add_bos_token": False}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+
+
+def copy_tokenizer(folder: Path, metadata: Mapping[str, object]) -> None:
+    """The tokenizer and template of a GGUF, by its metadata. Mutates folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in tokenizer_files(metadata).items():
+        (folder / name).write_bytes(content)

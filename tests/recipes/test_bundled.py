@@ -13,6 +13,10 @@ from recipes.bundled.grammar import expand
 from recipes.bundled.stories import PLOTS, Wish, story
 from recipes.bundled.words import NUMBERS
 
+from mambino.formats.checkpoint import open_checkpoint
+from mambino.hub.local import resolve
+from mambino.load import open_tokenizer
+
 pytestmark = pytest.mark.torch  # the recipe imports it
 
 SCALE, VOCAB_SIZE = 0.0005, 400
@@ -94,6 +98,17 @@ def test_equal_seeds_give_equal_corpora_without_any_files(prepared: Prepared, tm
         name: documents.sha256 for name, documents in prepared.training.items()
     }
     assert again.prompt.tokenizer.chat_template == TEMPLATE
+
+
+def test_training_that_goes_on_from_a_file_keeps_the_ids_of_its_tokenizer(tmp_path: Path) -> None:
+    file = resolve("bundled")
+    going_on = prepare(
+        tmp_path, tmp_path, SCALE, vocab_size=VOCAB_SIZE, seed=6, tokenizer_of=open_checkpoint(file).metadata
+    )
+    text, theirs = "<|im_start|>user\nTurn on the lamp.<|im_end|>", open_tokenizer(file)
+    assert going_on.prompt.tokenizer.encode(text, parse_special=True) == theirs.encode(text, parse_special=True)
+    assert going_on.prompt.tokenizer.chat_template == theirs.chat_template
+    assert going_on.training["stories"].tokens.max() >= VOCAB_SIZE  # their words, not ones made anew
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,18 @@ inline void transpose_halves(const __m256i (&pair)[4], __m256i (&column)[4]) {
     column[2] = _mm256_unpacklo_epi64(high01, high23), column[3] = _mm256_unpackhi_epi64(high01, high23);
 }
 
+// Column g of the 8 x 8 (or 8 x 4) dwords whose row t is half_of(t, 0) and half_of(t, 1). Halves that lie in memory are put
+// together by loads, which leaves the shuffling ports alone.
+template <class HalfOf, int kColumns>
+inline __attribute__((always_inline)) void transpose_dwords(const HalfOf& half_of, __m256i (&column)[kColumns]) {
+    for (int half = 0; half < kColumns / 4; ++half) {
+        __m256i pair[4], four[4];
+        for (int r = 0; r < 4; ++r) pair[r] = _mm256_inserti128_si256(_mm256_castsi128_si256(half_of(r, half)), half_of(r + 4, half), 1);
+        transpose_halves(pair, four);
+        for (int g = 0; g < 4; ++g) column[4 * half + g] = four[g];
+    }
+}
+
 // The first four columns of 8 x 8 dwords.
 inline void transpose_dwords(const __m256i (&row)[8], __m256i (&column)[4]) {
     __m256i pair[4];

@@ -22,7 +22,8 @@ from mambino.train import checkpoint
 from recipes.bundled.assistant.judge import evaluate
 from recipes.bundled.export import write_gguf
 from recipes.bundled.pipeline import chosen_sizes
-from recipes.bundled.recipe import CONFIG, ELASTIC, MIDTRAIN, PRETRAIN, QAD_MIX, SETTLE, SFT
+from recipes.bundled.recipe import CONFIG, ELASTIC, QAD_MIX, REINFORCED, SETTLE, SFT, STAGES
+from recipes.posttrain import stages as reinforcement
 
 SEED = 77  # of the rows and games of this page
 _MEASURES = {
@@ -46,19 +47,29 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return f"{self.stage}_{self.size.rstrip('%')}_{self.mix}"
+        """Of its files."""
+        return f"{self.stage.replace('/', '-')}_{self.size.rstrip('%')}_{self.mix}"
 
 
 def entries(folder: Path) -> Iterator[Entry]:
-    """Everything that folder has reached."""
-    sizes = {"100%": SubConfig.whole(CONFIG), **chosen_sizes(folder)}
-    for stage in (PRETRAIN, MIDTRAIN, ELASTIC, SFT, SETTLE):
-        path, is_nested = folder / stage.name / "latest.pt", stage in (ELASTIC, SFT, SETTLE)
-        mixes = ("q8_0", QAD_MIX) if stage is SETTLE else ("q8_0",)
+    """Everything that folder has reached, in the order of the run."""
+    whole = {"100%": SubConfig.whole(CONFIG)}
+    nested = whole | chosen_sizes(folder)
+    for stage in STAGES:
+        if stage is SETTLE:  # it follows reinforcement, which only the full size goes through
+            for part in reinforcement():
+                yield from _entries(folder, f"{REINFORCED}/{part.name}", whole, ("q8_0",))
+        sizes = nested if stage in (ELASTIC, SFT, SETTLE) else whole
+        yield from _entries(folder, stage.name, sizes, ("q8_0", QAD_MIX) if stage is SETTLE else ("q8_0",))
+
+
+def _entries(folder: Path, stage: str, sizes: Mapping[str, SubConfig], mixes: Sequence[str]) -> Iterator[Entry]:
+    """Of what the stage named so has left; none before that."""
+    path = folder / stage / "latest.pt"
+    if path.exists():
         for size, sub in sizes.items():
-            if path.exists() and (is_nested or size == "100%"):
-                weights = partial(_sized, path, sub)
-                yield from (Entry(stage=stage.name, size=size, mix=mix, model=weights) for mix in mixes)
+            weights = partial(_sized, path, sub)
+            yield from (Entry(stage=stage, size=size, mix=mix, model=weights) for mix in mixes)
 
 
 def _sized(path: Path, sub: SubConfig) -> HybridLM:

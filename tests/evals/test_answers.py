@@ -323,6 +323,15 @@ def test_thinking_is_no_part_of_what_instructions_are_checked_on(tmp_path: Path)
     assert [verdict.shares["prompt_strict"].part for verdict in verdicts.values()] == [1, 0, 0]
 
 
+def test_white_space_around_a_response_reaches_the_checkers_but_for_what_follows_thinking(tmp_path: Path) -> None:
+    row = {"instruction_id_list": ["format:no_whitespace"], "kwargs": [{}], "prompt": "One word."}
+    responses = ("word", " word", "word\n", "<think>\nhm\n</think>\n\nword", "<think>hm</think>\n\nword\n")
+    path = write(tmp_path / "a.jsonl", *(row | {"response": response} for response in responses))
+    found = scored(SuiteOptions(), path, "ifbench").values()
+    assert [verdict.shares["prompt_strict"].part for verdict in found] == [1, 0, 0, 1, 0]
+    assert [verdict.shares["prompt_loose"].part for verdict in found] == [1, 0, 1, 1, 1]
+
+
 @pytest.mark.parametrize("suite", ["gsm8k", "ifeval", "selfaware", "halueval", "truthfulqa", "bfcl:simple_python"])
 def test_rows_of_another_suite_are_refused_with_a_reason(suite: str, tmp_path: Path) -> None:
     names = (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+import torch
 from recipes.bundled.assistant.rows import rows
 from recipes.posttrain import ENVIRONMENTS, OneAnswer, run, stages, tasks_of
 
@@ -64,3 +65,5 @@ def test_a_short_run_goes_through_all_stages_and_leaves_its_records(tmp_path: Pa
     assert [one["after"] for one in results] == ["start", *(stage.name for stage in small)]
     for stage in small:
         assert (tmp_path / stage.name / "health.png").is_file()
+        checkpoint = torch.load(tmp_path / stage.name / "latest.pt", weights_only=True)  # for the page of results
+        assert checkpoint["step"] == stage.steps

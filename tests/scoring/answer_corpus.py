@@ -285,3 +285,18 @@ def mutated(answer: str) -> list[str]:
         f"{answer}.",
         f"<think>hm</think>\n{answer}",
     ]
+
+
+def spaced(answer: str) -> list[str]:
+    """The answer with white space around it, which some of the checkers see and some do not."""
+    return [
+        f"\n\n{answer}",
+        f"{answer}\n",
+        f" {answer}",
+        f"{answer} ",
+        f"\n{answer}\n\n",
+        f"\r\n{answer}\r\n",
+        f"\u00a0{answer}\t",
+        f"Sure:\n\n  {answer}\n \n",
+        f"** {answer} **\n",
+    ]

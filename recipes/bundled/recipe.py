@@ -30,8 +30,8 @@ CONFIG = HybridConfig(
     bos_token_id=SPECIALS.index(BOS),
     eos_token_ids=(SPECIALS.index(EOS), SPECIALS.index("</s>")),
 )
-# Of the assistant's rows, by kind: more calls and fewer games than rows.SHARES, whose games are long.
-ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.07, "chat": 0.08}
+# Of the assistant's rows, by kind: more calls than rows.SHARES.
+ASSISTANT = {**SHARES, "call": 0.22, "calls": 0.08, "no_tool": 0.07, "missing": 0.07, "game": 0.12, "chat": 0.08}
 # What PRETRAIN adds: in the rows above, finding the tool and its arguments is rare; see drill_rows.
 DRILLS = {
     **ASSISTANT, "calls": 0.16, "no_tool": 0.12, "missing": 0.10, "result": 0.08, "instruction": 0.14, "standing": 0.05,
@@ -45,12 +45,12 @@ MIDDLE = {
 }  # fmt: skip
 # PRACTICE: as drills never think, the rows that decide while thinking; and the games, in rows that hold them.
 HARDEST = {
-    **MIDDLE, "call": 0.40, "calls": 0.36, "no_tool": 0.50, "missing": 0.26, "home": 0.10, "game": 0.20,
+    **MIDDLE, "call": 0.40, "calls": 0.36, "no_tool": 0.50, "missing": 0.26, "home": 0.10, "game": 0.50,
     "drill": 0.7, "choice_drill": 0.9, "instruction_drill": 0.4,
 }  # fmt: skip
 # SFT: everything, and the games, which need many states.
 TAUGHT = {
-    **ASSISTANT, "call": 0.24, "calls": 0.16, "no_tool": 0.18, "missing": 0.12, "game": 0.30,
+    **ASSISTANT, "call": 0.24, "calls": 0.16, "no_tool": 0.18, "missing": 0.12, "game": 0.45,
     "drill": 0.2, "choice_drill": 0.4, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3,
 }  # fmt: skip
 BUDGETS = {"75%": 0.75, "50%": 0.50}  # shares of the parent's parameters
@@ -98,7 +98,7 @@ MIDTRAIN = Stage(
 )
 PRACTICE = Stage(
     name="2-practised",
-    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=3050, decay_steps=600),
+    schedule=WarmupStableDecay(warmup_steps=50, stable_steps=2250, decay_steps=550),
     optim=OptimSettings(learning_rate=3e-3, weight_decay=0.05),
     assistant_rows=24_000,
     row_shares=HARDEST,
@@ -119,7 +119,7 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="5-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=680, floor=0.02),
+    schedule=Cosine(warmup_steps=20, decay_steps=480, floor=0.02),
     optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
     assistant_rows=10_000,
     row_shares=TAUGHT,

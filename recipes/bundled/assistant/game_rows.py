@@ -1,13 +1,14 @@
-"""Rows of games: the very prompts of mambino.evals.agents in states along an expert's games, and its next action.
+"""Rows of games: the very prompts of mambino.evals.agents in states along a teacher's games, and its next action.
 
-The experts are the worlds' own, but for the dungeon: there the expert may know no more than the player sees. Start at
-Games.
+Who is not asked for the bare action first says what it sees, under a header of its own, which the agents skip; so each
+word of the answer is a small step from the text, also where thinking is off, as it is in play. Start at Games.
 """
 
 import copy
 import random
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mambino.chat.messages import Message
@@ -16,19 +17,17 @@ from mambino.evals.agents import Agent, new_agent
 from mambino.evals.task import Player, Reply
 from mambino.worlds.games import new_world
 from mambino.worlds.world import Observation, World
+from recipes.bundled.assistant.game_teachers import Lesson, teach
 from recipes.bundled.assistant.row import Plays, Row, Split
 
-SHARES = {"game2048": 0.10, "farm": 0.20, "puzzle": 0.13, "dungeon": 0.15, "runner": 0.20, "combat": 0.22}
+SHARES = {"game2048": 0.10, "farm": 0.20, "puzzle": 0.18, "dungeon": 0.15, "runner": 0.20, "combat": 0.17}
 _FIRST_SEED = {"train": 1_000_000, "held_out": 2_000_000}  # evaluations count from 0
 _SEEDS = 1_000_000
 _MIN_STEPS, _MAX_STEPS = 30, 200  # of a game; the most as in mambino.evals.tasks.games
-_STATES = 16  # kept of a game
-_BLUNDERS = 0.12  # of steps are taken at random: the expert shows how to go on from there
-_STRICT = 0.15  # of games are asked for the bare action
-_THINKS = 0.3
-_PLANNED = {"puzzle": 5, "farm": 2}  # actions that the reasoning names in advance
-_OPPOSITE = {"north": "south", "south": "north", "east": "west", "west": "east"}
-_EXITS = re.compile(r"Exits: ([a-z, ]+)\.")
+_STATES = 12  # kept of a game
+_BLUNDERS = 0.15  # of steps are taken at random: the teacher shows how to go on from there
+_STRICT = 0.08  # of games are asked for the bare action
+_THINKS = 0.2
 
 
 @dataclass(slots=True)
@@ -57,22 +56,24 @@ class Games:
         name = rng.choices(list(SHARES), list(SHARES.values()))[0]
         if not self._held.get(name):
             played = _played(rng, name, _FIRST_SEED[split] + rng.randrange(_SEEDS))
-            self._held[name] = rng.sample(played, min(_STATES, len(played)))
+            self._held[name] = _varied(rng, played)[:_STATES]
+            rng.shuffle(self._held[name])
         return self._held[name].pop()
 
 
-def good_actions(name: str, world: World, seen: Observation, last: str) -> Sequence[str]:
-    """What the expert may do now: usually one action."""
-    exits = _EXITS.search(seen.text) if name == "dungeon" else None
-    for action in ("take treasure", "unlock door", "take key"):
-        if action in seen.actions:
-            return (action,)
-    if exits is None:
-        return (world.expert_action(),)
-    # Who remembers nothing does best to go anywhere but back: any fixed choice walks in circles.
-    back = _OPPOSITE.get(last.removeprefix("go "), "")
-    ways = exits[1].split(", ")
-    return tuple(f"go {way}" for way in ways if way != back or len(ways) == 1)
+def _varied(rng: random.Random, rows: Iterable[Row]) -> list[Row]:
+    """Every kind of answer once in random order, then every one that comes twice, and so on.
+
+    Most steps of a game are all alike, and its decisive ones (what to do with an empty farm) are few.
+    """
+    shuffled, met, turns = list(rows), Counter[str](), list[tuple[int, int]]()
+    rng.shuffle(shuffled)
+    for place, row in enumerate(shuffled):
+        thoughts, _, action = row.messages[-1].content.rpartition("\n")
+        kind = re.sub(r"\d+", "", thoughts) + action
+        turns.append((met[kind], place))
+        met[kind] += 1
+    return [shuffled[place] for _, place in sorted(turns)]
 
 
 def _played(rng: random.Random, name: str, seed: int) -> list[Row]:
@@ -83,17 +84,23 @@ def _played(rng: random.Random, name: str, seed: int) -> list[Row]:
     seen, rows, last = world.reset(seed), list[Row](), ""
     steps = rng.randint(_MIN_STEPS, _MAX_STEPS)  # all games have a beginning, few models see a late end
     while not seen.is_done and len(rows) < steps:
-        best = good_actions(name, world, seen, last)
-        action = rng.choice(best)
-        content = action if is_strict else f"### Actions\n{action}"
-        reasoning = _reasoning(name, world, action) if rng.random() < _THINKS else None
-        last = _blunder(rng, world, seen) if rng.random() < _BLUNDERS else action
+        lesson = teach(name, world, seen, last)
+        last = _blunder(rng, world, seen) if rng.random() < _BLUNDERS else lesson.action
         _ask(agent, told, seen, last, is_strict)
-        answer = Message(role="assistant", content=content, reasoning=reasoning)
-        check = Plays(game=name, legal=seen.actions, best=tuple(best))
+        check = Plays(game=name, legal=seen.actions, best=lesson.best)
+        answer = _answer(lesson, is_strict=is_strict, thinks=rng.random() < _THINKS)
         rows.append(Row(kind="game", messages=(*told.asked, answer), check=check))
         seen = world.step(last)
     return rows
+
+
+def _answer(lesson: Lesson, *, is_strict: bool, thinks: bool) -> Message:
+    content = lesson.action if is_strict else f"### Actions\n{lesson.action}"
+    if thinks:
+        return Message(role="assistant", content=content, reasoning=lesson.thoughts or f"My plan: {lesson.action}.")
+    if lesson.thoughts and not is_strict:
+        content = f"### Thoughts\n{lesson.thoughts}\n{content}"
+    return Message(role="assistant", content=content)
 
 
 def _ask(agent: Agent, told: _Told, seen: Observation, action: str, is_strict: bool) -> None:
@@ -107,12 +114,3 @@ def _blunder(rng: random.Random, world: World, seen: Observation) -> str:
     action = rng.choice(seen.actions)
     is_push = copy.deepcopy(world).step(action).note == "pushed a block"
     return world.expert_action() if is_push else action
-
-
-def _reasoning(name: str, world: World, action: str) -> str:
-    ahead, planned = copy.deepcopy(world), [action]
-    is_done = ahead.step(action).is_done
-    while not is_done and len(planned) < _PLANNED.get(name, 1):
-        planned.append(ahead.expert_action())
-        is_done = ahead.step(planned[-1]).is_done
-    return f"My plan: {', then '.join(planned)}."

@@ -5,7 +5,7 @@ Start at evaluate; verdict.py judges one answer.
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 
@@ -169,9 +169,8 @@ def _question(row: Row) -> str:
 
 
 def _played(answerer: Answerer, name: str, episodes: int, progress: Progress) -> GameScore:
-    """The model plays the dungeon by drawing lots: without a memory, one who always does the same walks in circles."""
-    params = replace(GREEDY, temperature=1.0 if name == "dungeon" else 0.0)
-    player = Player(responder=LocalResponder(answerer, name="model"), params=params, thinking=False)
+    """The model plays greedily: a request's seed is always the same, so drawing lots would be no chance either."""
+    player = Player(responder=LocalResponder(answerer, name="model"), params=GREEDY, thinking=False)
     shares = list[Share]()
     for seed in range(episodes):
         data = {"game": name, "seed": seed, "agent": "zeroshot", "strict": False, "steps": _GAME_STEPS}

@@ -3,8 +3,10 @@
     python benchmarks/compare.py MODEL --peer PYTHON --peer-script llama_bench.py [--only prompt-512] [--rounds 5] ...
 
 PYTHON is an interpreter that has llama-cpp-python (tools/fetch_test_files.py makes one). The peer runs with and without
-flash attention, and the better of the two counts. together-4 and prompt-at-32k compare ours with ours: with one
-sequence, and with the same prompt at depth 0. The avx2 rows are fair only against a peer built without AVX-512.
+flash attention, and the better of the two counts. With --filled the tokens of a depth are copies of 512 read ones, on
+both sides (peer_filled.py is then the peer's script), so that 32k of the 4B take a minute and not an hour. together-4
+and prompt-at-32k compare ours with ours: with one sequence, and with the same prompt at depth 0. The avx2 rows are fair
+only against a peer built without AVX-512.
 Refuses to run on a busy machine unless told with --busy.
 """
 
@@ -75,7 +77,8 @@ class Bench:
 
     def ours(self, case: Case) -> float:
         script = str(HERE / "run_ours.py")
-        return run([sys.executable, script, *self._arguments(case), *case.extra])[case.measure]
+        filled = ("--filled",) if self.options.filled and case.depth else ()
+        return run([sys.executable, script, *self._arguments(case), *case.extra, *filled])[case.measure]
 
     def theirs(self, case: Case) -> float:
         """With flash attention off and on, the better figure; of ours with other lengths where the case says so."""
@@ -110,13 +113,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--peer", required=True)
-    parser.add_argument("--peer-script", required=True)
+    parser.add_argument("--peer-script", help="llama_bench.py; with --filled its own one is the default")
+    parser.add_argument("--filled", action="store_true", help="copy the tokens of a depth instead of computing them")
     parser.add_argument("--only", choices=CASES, action="append", help="a row of the table; may be repeated")
     for option, default in (("threads", 2), ("rounds", 3)):
         parser.add_argument(f"--{option}", type=int, default=default)
     parser.add_argument("--busy", action="store_true", help="measure although the machine is busy")
     parser.add_argument("--out", type=Path, help="write the record to this file too")
     options = parser.parse_args()
+    if options.peer_script is None:
+        if not options.filled:
+            parser.error("expected --peer-script FILE, or --filled")
+        options.peer_script = str(HERE / "peer_filled.py")
     if os.getloadavg()[0] > MAX_LOAD and not options.busy:
         sys.exit(f"the load is {os.getloadavg()[0]:.1f}: wait until the machine is quiet, or say --busy")
     bench = Bench(options)

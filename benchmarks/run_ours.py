@@ -2,19 +2,38 @@
 
 python benchmarks/run_ours.py MODEL [--prompt 512] [--decode 32] [--depth 0] [--threads 2] [--isa avx2] [--together 4]
 
---together decodes that many sequences in one pass each step and counts all their tokens.
+--together decodes that many sequences in one pass each step and counts all their tokens. --filled copies the tokens of
+--depth, but for the first 512, instead of computing them, and peak_gib is then what is resident at the end.
 """
 
 import argparse
 import hashlib
 import json
+import os
 import resource
 import time
+from pathlib import Path
 
 import numpy as np
 
 from mambino import open_model
 from mambino.engine.info import engine_info
+from mambino.engine.native import NativeLM
+from mambino.formats.packed_state import pack_state, unpack_state
+from mambino.lm import Snapshot
+
+BASE = 512  # tokens that are read where a context is filled
+
+
+def repeated(model: NativeLM, snapshot: Snapshot, depth: int, kv: str) -> Snapshot:
+    """One of depth tokens, whose pages of keys and values are those of snapshot, again and again."""
+    layout = f"native {kv}"
+    *pages, rest = unpack_state(model.pack(snapshot), layout, model.config).pieces
+    return model.unpack(pack_state(layout, model.config, depth, [*pages * (depth // BASE), rest]))
+
+
+def resident_gib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**30
 
 
 def main() -> None:
@@ -25,6 +44,7 @@ def main() -> None:
     parser.add_argument("--together", type=int, default=1)
     parser.add_argument("--isa", default="best")
     parser.add_argument("--kv", default="f16")
+    parser.add_argument("--filled", action="store_true")
     options = parser.parse_args()
     begin = time.perf_counter()
     model = open_model(options.model, threads=options.threads, isa=options.isa, kv=options.kv)
@@ -39,7 +59,11 @@ def main() -> None:
     empty = state.snapshot()
     feed(8)  # warm up
     state.restore(empty)
-    if options.depth:
+    if options.filled:
+        assert isinstance(model, NativeLM), "only its pages are known here"
+        feed(BASE)
+        state.restore(repeated(model, state.snapshot(), options.depth, options.kv))
+    elif options.depth:
         feed(options.depth)
     begin = time.perf_counter()
     logits = feed(options.prompt) if options.prompt else None
@@ -55,7 +79,7 @@ def main() -> None:
     record = {
         "prompt_tokens_per_s": options.prompt / prompt_s if options.prompt else None,
         "decode_tokens_per_s": options.together * options.decode / decode_s if options.decode else None,
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_gib": resident_gib() if options.filled else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "open_s": open_s,
         "isa": engine_info(options.isa).isa,
         "build_id": engine_info().build_id,

@@ -119,13 +119,13 @@ ELASTIC = Stage(
 )
 SFT = Stage(
     name="5-sft",
-    schedule=Cosine(warmup_steps=20, decay_steps=480, floor=0.02),
-    optim=OptimSettings(learning_rate=1.2e-3, weight_decay=0.0),
+    schedule=Cosine(warmup_steps=20, decay_steps=580, floor=0.02),
+    optim=OptimSettings(learning_rate=2e-3, weight_decay=0.0),
     assistant_rows=10_000,
     row_shares=TAUGHT,
     rows=LONG_ROWS,
     row_size=LONG_ROW_SIZE,
-    shares={"stories": 0.02, "books": 0.0, "chats": 0.22, "requests": 0.03, "copies": 0.03, "assistant": 0.70},
+    shares={"stories": 0.02, "books": 0.0, "chats": 0.17, "requests": 0.02, "copies": 0.10, "assistant": 0.69},
     seed=SEED + 2,
 )
 # Not part of the bundled file. A parent of fewer steps, all the way to its decay, for comparisons.py and twin.py.

@@ -6,9 +6,12 @@ Made-up words are in the same two halves, by a hash of their spelling. Start at 
 
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
+from mambino.hub.local import resolve
+from mambino.load import open_tokenizer
 from recipes.bundled.assistant.row import Split
 
 _ONSETS = tuple("b br d dr f fl g gr h j k kl l m n p pr r s st t tr v w z".split())
@@ -22,6 +25,9 @@ _RICH_VOWELS = tuple("a e i o u a e i o u ou ea ie au oi ay ow y ui".split())
 _RICH_CODAS = ("", "b", "ck", "d", "er", "er", "f", "g", "ing", "ion", "ish", "le", "ler", "nd", "ng", "nk", "nt", "or", "p",
                "rd", "rk", "rs", "s", "sh", "ss", "st", "t", "ten", "th", "ty", "um", "w", "y", "z", "dle", "zer")  # fmt: skip
 _RICH = 0.6
+# Of what is trained on. A token that no answer ever held is not copied either, and syllables leave out a third of all.
+_PIECED, _LETTERED = 0.35, 0.2
+_LETTERS, _FREQUENCIES = "etaoinshrdlcumwfgypbvkjxqz", (12, 9, 8, 8, 7, 7, 6, 6, 6, 4, 4, *[3] * 6, *[2] * 9)
 _HELD_OUT_ONE_IN = 5
 
 
@@ -103,18 +109,39 @@ _LISTED = frozenset(
 def made_up(rng: random.Random, split: Split) -> str:
     """A word that nobody knows, such as "broomain": it can only be copied."""
     while True:
-        is_rich = rng.random() < _RICH
-        onsets, vowels, codas = (_RICH_ONSETS, _RICH_VOWELS, _RICH_CODAS) if is_rich else (_ONSETS, _VOWELS, _CODAS)
-        syllables = rng.randint(1, 3) if is_rich else rng.randint(2, 3)
-        word = "".join(
-            rng.choice(onsets) + rng.choice(vowels) + (rng.choice(codas[:4]) if is_rich else "")
-            for _ in range(syllables)
-        )
-        word += rng.choice(codas)
+        kind = rng.random() if split == "train" else 1.0
+        if kind < _PIECED:
+            word = _pieced(rng)
+        elif kind < _PIECED + _LETTERED:
+            word = "".join(rng.choices(_LETTERS, _FREQUENCIES, k=rng.randint(3, 8)))
+        else:
+            word = _syllabled(rng)
         if word in _LISTED:
             continue
         if (zlib.crc32(word.encode()) % _HELD_OUT_ONE_IN == 0) == (split == "held_out"):
             return word
+
+
+def _syllabled(rng: random.Random) -> str:
+    is_rich = rng.random() < _RICH
+    onsets, vowels, codas = (_RICH_ONSETS, _RICH_VOWELS, _RICH_CODAS) if is_rich else (_ONSETS, _VOWELS, _CODAS)
+    syllables = rng.randint(1, 3) if is_rich else rng.randint(2, 3)
+    word = "".join(
+        rng.choice(onsets) + rng.choice(vowels) + (rng.choice(codas[:4]) if is_rich else "") for _ in range(syllables)
+    )
+    return word + rng.choice(codas)
+
+
+def _pieced(rng: random.Random) -> str:
+    return "".join(rng.choices(_pieces(), k=rng.randint(1, 3)))
+
+
+@cache
+def _pieces() -> Sequence[str]:
+    """What the bundled model's tokenizer cuts words into; one made anew has nearly the same."""
+    tokenizer = open_tokenizer(resolve("bundled"))
+    texts = {tokenizer.token_bytes(token).decode(errors="replace") for token in range(tokenizer.vocab_size)}
+    return sorted(text for text in texts if len(text) > 1 and text.isalpha() and text.isascii() and text.islower())
 
 
 def listed(names: tuple[str, ...] | list[str]) -> str:

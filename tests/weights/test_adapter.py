@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import mambino as package
 from llama_cpp_peer import LlamaCpp
@@ -18,12 +19,10 @@ pytestmark = [pytest.mark.weights, pytest.mark.torch]
 
 BUNDLED = Path(package.__file__).parent / "bundled/mambino-tiny-q8_0.gguf"
 TOKENS = np.array([1, 300, 400, 500, 600, 20, 30, 40, 50], np.int32)
-# llama.cpp quantises activations to 8 bits: without any adapter it is 0.09 away on these tokens.
-LLAMA_CPP_TOLERANCE = 0.25
 SCRIPT = """
 import sys, numpy as np
 from llama_cpp import Llama
-model = Llama(sys.argv[1], lora_path=sys.argv[2], logits_all=True, verbose=False, n_ctx=64, n_threads=1)
+model = Llama(sys.argv[1], lora_path=sys.argv[2] or None, logits_all=True, verbose=False, n_ctx=64, n_threads=1)
 tokens = [int(token) for token in sys.argv[4].split(",")]
 model.eval(tokens)
 np.save(sys.argv[3], np.array(model.scores[: len(tokens)]))
@@ -42,11 +41,19 @@ def test_llama_cpp_applies_our_adapter_as_we_do(llama_cpp: LlamaCpp, tmp_path: P
         for row in rows(config)
         if row.own.endswith("_proj.weight")
     }
-    adapter, out = tmp_path / "adapter.gguf", tmp_path / "logits.npy"
+    adapter = tmp_path / "adapter.gguf"
     write_gguf_adapter(adapter, Adapter(factors=factors), config)
-    command = [llama_cpp.python, "-c", SCRIPT, BUNDLED, adapter, out, ",".join(map(str, TOKENS.tolist()))]
-    subprocess.run(command, check=True, capture_output=True)
     ours = open_model(BUNDLED, backend="torch", adapter=adapter).score(TOKENS)
     plain = open_model(BUNDLED, backend="torch").score(TOKENS)
-    assert np.abs(ours - plain).max() > 4 * LLAMA_CPP_TOLERANCE
-    assert np.abs(ours - np.load(out)).max() < LLAMA_CPP_TOLERANCE
+    # llama.cpp quantises activations to 8 bits, and how far away that takes it depends on the weights.
+    tolerance = 2 * np.abs(plain - logits(llama_cpp, "", tmp_path)).max()
+    assert np.abs(ours - plain).max() > 4 * tolerance
+    assert np.abs(ours - logits(llama_cpp, str(adapter), tmp_path)).max() < tolerance
+
+
+def logits(llama_cpp: LlamaCpp, adapter: str, folder: Path) -> NDArray[np.float32]:
+    """llama.cpp's for TOKENS; adapter "" is none. Mutates folder."""
+    out = folder / "logits.npy"
+    command = [llama_cpp.python, "-c", SCRIPT, BUNDLED, adapter, out, ",".join(map(str, TOKENS.tolist()))]
+    subprocess.run(command, check=True, capture_output=True)
+    return np.load(out)  # type: ignore[no-any-return]

@@ -216,15 +216,15 @@ def test_memory_is_saved_as_the_message_says(mambino: Any, parent: Path, ranked:
     for name, args in (
         ("plain", taught), ("parts", (*taught, "--accumulate", "2", "--recompute")),
         ("stored", (*taught, "--stored", "20", "--accumulate", "2")),
-        ("nested", nested), ("nested parts", (*nested, "--accumulate", "2")),
+        ("nested", nested), ("nested parts", (*nested, "--accumulate", "2", "--recompute")),
+        ("grid", (*taught, "--mix", "q8_0")), ("grid parts", (*taught, "--mix", "q8_0", "--recompute")),
     ):  # fmt: skip
         code, _, err = mambino(*args, "--out", str(tmp_path / name))
         assert code == 0, err
-    for plain, saved in (("plain", "parts"), ("nested", "nested parts")):
+    for plain, saved in (("plain", "parts"), ("nested", "nested parts"), ("grid", "grid parts")):
         wanted, got = (open_checkpoint(tmp_path / name).tensors("hf") for name in (plain, saved))
         for own, tensor in wanted.items():
             np.testing.assert_allclose(got[own].to_float32(), tensor.to_float32(), atol=1e-4)  # other order of sums
-    assert mambino(*taught, "--mix", "q8_0", "--recompute", "--out", str(tmp_path / "x"))[0] == 2
 
 
 @pytest.mark.parametrize(("name", "message"), [("foreign", "have different tokenizers"), ("padded", "vocab_size: the")])

@@ -55,6 +55,27 @@ def test_gradients_reach_the_shared_weights_that_the_sub_model_has_and_no_other(
     assert all(parameter.grad is None for parameter in model.layers[1].parameters()), "layer 1 is dropped"
 
 
+def test_recomputing_keeps_less_and_changes_no_gradient() -> None:
+    gradients, kept = [], []
+    for recompute in (False, True):
+        model, sub, sizes = strong_model(), sub_of(EVERYTHING), list[int]()
+        model.recompute = recompute
+
+        def keep(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.nbytes)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = NestedLM(model).logits(sub, some_tokens(60)).logsumexp(-1).sum()
+        loss.backward()
+        gradients.append({name: value.grad for name, value in model.named_parameters() if value.grad is not None})
+        kept.append(sum(sizes))
+    plain, recomputed = gradients
+    assert plain.keys() == recomputed.keys()
+    assert all(torch.equal(recomputed[name], gradient) for name, gradient in plain.items())
+    assert kept[1] < 0.5 * kept[0]
+
+
 @torch.no_grad()
 def test_the_whole_model_is_its_own_sub_model() -> None:
     model, tokens = strong_model(), some_tokens(20)

@@ -17,7 +17,14 @@ from mambino.cli.compress_options import (
     text_options,
     write_model,
 )
-from mambino.cli.compress_runs import accumulate_option, joined_ranks, require_same_ids, run_identity, schedule_of
+from mambino.cli.compress_runs import (
+    accumulate_option,
+    joined_ranks,
+    recompute_option,
+    require_same_ids,
+    run_identity,
+    schedule_of,
+)
 from mambino.cli.options import debug_option
 from mambino.cli.terminal import note
 from mambino.cli.torch_extra import require_torch
@@ -44,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--stored", type=click.IntRange(1), metavar="K",
               help="Hear the teacher first, keep its K likeliest tokens on disk, train from those.")  # fmt: skip
 @accumulate_option
-@click.option("--recompute", is_flag=True, help="Keep little between layers, compute it twice: slower, less memory.")
+@recompute_option
 @click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Of the run.  [default: OUT.run]")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
 @debug_option
@@ -67,8 +74,6 @@ def command(
     require_model_place(out)
     if stored is not None and (mix is not None or target_weight):
         raise click.UsageError("--stored holds the teacher's words only: leave out --mix and --target-weight")
-    if mix is not None and recompute:
-        raise click.UsageError("--recompute does not go with --mix; --accumulate saves memory, too")
     require_torch()
     source, master_source = open_parent(student), open_parent(teacher)
     require_same_ids(master_source, source)

@@ -22,6 +22,9 @@ accumulate_option = click.option(
     "--accumulate", type=click.IntRange(1), default=1, show_default=True, metavar="N",
     help="Passes that a step is divided into: the same step in less memory.",
 )  # fmt: skip
+recompute_option = click.option(
+    "--recompute", is_flag=True, help="Keep little between layers, compute it twice: slower, less memory."
+)
 
 
 def require_same_ids(teacher: Checkpoint, student: Checkpoint) -> None:

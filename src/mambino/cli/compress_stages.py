@@ -58,7 +58,7 @@ def _read(text: str) -> Stage:
 
 def show_cost(
     sizes: tuple[SubConfig, ...], teacher: HybridConfig, stages: Sequence[Stage], *, rows: int, accumulate: int,
-    sandwich: bool,
+    sandwich: bool, recompute: bool,
 ) -> None:  # fmt: skip
     """A line a stage. sizes: the whole model, then the largest that fits each budget; the search finds none larger."""
     from mambino.train.cost import GPUS, measured_flops_per_s, training_cost
@@ -70,6 +70,7 @@ def show_cost(
         tokens = stage.steps * rows * stage.row_size
         cost = training_cost(
             whole, num_tokens=tokens, rows=math.ceil(rows / accumulate), row_size=stage.row_size, teacher=teacher,
+            recompute=recompute,
             kinds=[([sub.config for sub in subs], share) for subs, share in kinds],
         )  # fmt: skip
         gpus = ", ".join(f"{cost.gpu_hours(gpu):,.2g} h {name}" for name, gpu in GPUS.items())

@@ -20,7 +20,14 @@ from mambino.cli.compress_options import (
     write_model,
 )
 from mambino.cli.compress_rank import RANKING
-from mambino.cli.compress_runs import accumulate_option, joined_ranks, require_same_ids, run_identity, schedule_of
+from mambino.cli.compress_runs import (
+    accumulate_option,
+    joined_ranks,
+    recompute_option,
+    require_same_ids,
+    run_identity,
+    schedule_of,
+)
 from mambino.cli.compress_stages import Stage, read_stages, show_cost
 from mambino.cli.options import debug_option
 from mambino.cli.terminal import human_count, note
@@ -51,6 +58,7 @@ if TYPE_CHECKING:
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True)
 @click.option("--sandwich", is_flag=True, help="Every step trains the largest, the smallest and one between.")
 @accumulate_option
+@recompute_option
 @click.option("--folder", type=click.Path(path_type=Path), metavar="FOLDER",
               help="Where the run lives; it continues from there.  [default: OUT.run]")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER")
@@ -60,7 +68,7 @@ def command(
     model: str, data: tuple[Path, ...], rows: int, row_size: int, parse_special: bool, seed: int,
     budgets: tuple[str, ...], count: str, mix: str, context: int, latency_table: Path | None,
     search: str, uneven: bool, stages: tuple[str, ...], teacher: str | None, learning_rate: float, sandwich: bool,
-    accumulate: int, folder: Path | None, out: Path, dry_run: bool,
+    accumulate: int, recompute: bool, folder: Path | None, out: Path, dry_run: bool,
 ) -> None:  # fmt: skip
     """Train MODEL, from `mambino compress rank`, so that every budget is a good model inside it.
 
@@ -87,7 +95,10 @@ def command(
     largest = [candidates(checkpoint.config, space, budget, depth_order=depth_order)[0].sub for budget in limits]
     if dry_run:
         sizes = (SubConfig.whole(checkpoint.config), *largest)
-        show_cost(sizes, master_source.config, planned, rows=rows, accumulate=accumulate, sandwich=sandwich)
+        show_cost(
+            sizes, master_source.config, planned, rows=rows, accumulate=accumulate, sandwich=sandwich,
+            recompute=recompute,
+        )  # fmt: skip
         return
     from mambino.cli.compress_search import Search, find_subs
     from mambino.compress.elastic import ElasticLoss
@@ -97,6 +108,7 @@ def command(
     text = TextOptions(data=data, rows=rows, row_size=row_size, parse_special=parse_special, seed=seed)
     training, held_out = documents_of(checkpoint, text, longest_row=max(stage.row_size for stage in planned))
     student, master = module_of(checkpoint), module_of(master_source).eval().requires_grad_(False)
+    student.recompute = recompute
     run = folder or out.with_name(f"{out.name}.run")
     about = run_identity(student, master, training, held_out, text, ranks) | {
         "stages": [asdict(stage) for stage in planned], "budgets": [(budget.name, budget.limit) for budget in limits],

@@ -9,13 +9,24 @@ from math import prod
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
 
 from mambino.compress.axes import axes_of, axis_shape, layer_index, renumbered
 from mambino.compress.sub import SubConfig, check_inside
 from mambino.model.hybrid import HybridLM
+from mambino.model.span import Span
 from mambino.model.state import HybridState
 
 # Letters: B rows, T tokens, D model width of the sub-model, V vocabulary.
+
+
+class _Skeleton(HybridLM):
+    """A sub-model whose weights are lent to it for one pass."""
+
+    def _recomputed(self, block: nn.Module, h_BTD: Tensor, span: Span) -> Tensor:
+        weights = dict(block.named_parameters())  # the backward pass comes when they are gone from the block
+        out: Tensor = checkpoint(functional_call, block, weights, (h_BTD, span), use_reentrant=False)
+        return out
 
 
 class _Hidden(nn.Module):
@@ -30,7 +41,10 @@ class _Hidden(nn.Module):
 
 
 class NestedLM:
-    """A permuted model and its sub-models. Nothing is copied ahead: each pass slices the parameters as they are."""
+    """A permuted model and its sub-models. Nothing is copied ahead: each pass slices the parameters as they are.
+
+    Where model.recompute is True, sub-models recompute too.
+    """
 
     def __init__(self, model: HybridLM) -> None:
         self.model = model
@@ -59,7 +73,9 @@ class NestedLM:
         Mutates    states, which are of sub.config
         """
         named = {f"model.{name}": value for name, value in (weights or self.weights(sub)).items()}
-        hidden: Tensor = functional_call(self._skeleton(sub), named, (tokens_BT, resets, states))
+        skeleton = self._skeleton(sub)
+        skeleton.model.recompute = self.model.recompute
+        hidden: Tensor = functional_call(skeleton, named, (tokens_BT, resets, states))
         return hidden
 
     def head(self, sub: SubConfig) -> Tensor:
@@ -89,7 +105,7 @@ class NestedLM:
         """The sub-model without weights."""
         if sub not in self._skeletons:
             check_inside(self.model.config, sub)
-            self._skeletons[sub] = _Hidden(HybridLM(sub.config, device="meta", dtype=self.model.dtype))
+            self._skeletons[sub] = _Hidden(_Skeleton(sub.config, device="meta", dtype=self.model.dtype))
         return self._skeletons[sub]
 
     def _slice(self, shared: Mapping[str, Tensor], own_name: str, sub: SubConfig) -> Tensor:

@@ -133,7 +133,7 @@ class HybridLM(nn.Module):
         h_BTD: Tensor = self.embeddings(tokens_BT)
         for index, block in enumerate(self.layers):
             if self.recompute and torch.is_grad_enabled() and not states:
-                h_BTD = checkpoint(block, h_BTD, span, use_reentrant=False)
+                h_BTD = self._recomputed(block, h_BTD, span)
             else:
                 h_BTD = block(h_BTD, span, [state.slots[index] for state in states])
         if commit:
@@ -141,6 +141,11 @@ class HybridLM(nn.Module):
                 state.commit(length)
         normed: Tensor = self.norm_f(h_BTD)
         return normed
+
+    def _recomputed(self, block: nn.Module, h_BTD: Tensor, span: Span) -> Tensor:
+        """block(h_BTD, span), of which the backward pass keeps nothing but what came in."""
+        out: Tensor = checkpoint(block, h_BTD, span, use_reentrant=False)
+        return out
 
     def head(self, h: Tensor) -> Tensor:
         """Logits of final hidden vectors: (..., D) -> (..., V)."""

@@ -57,8 +57,8 @@ void attention(const float* q, int64_t q_stride, const CachedHead<Element>& cach
 }  // namespace
 
 size_t attention_scratch_floats(int64_t head_dim) {
-    constexpr size_t kTile = 64, kQueries = kAttentionQueries + 4;  // see attention/vector.h: keys, values, scores, sums, top, total
-    return 2 * kTile * head_dim + kQueries * (kTile + head_dim + 2);
+    constexpr size_t kTile = 64;  // see attention/vector.h: keys, values, scores, sums, top, total
+    return 2 * kTile * head_dim + kAttentionQueries * (kTile + head_dim + 2);
 }
 
 void fill_attention_reference(KernelTable& table) {

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/fp16.h"
 #include "kernels/simd/exp.h"
@@ -21,7 +22,7 @@ struct Attention {
     using Kernel = AttentionKernel<Element>;
     static constexpr int64_t kLanes = V::kLanes;
     static constexpr int64_t kTile = 64;    // keys
-    static constexpr int64_t kQueries = 4;  // queries that share each load of a key or value
+    static constexpr int64_t kQueries = 6;  // at most so many share each load of a key or value
     static constexpr float kHidden = -std::numeric_limits<float>::infinity();
     static_assert(kPageTokens % kTile == 0 && kTile % kKeyBlock == 0 && kTile % (V::kKeyRegs * kLanes) == 0 && kKeyBlock % kLanes == 0);
 
@@ -29,13 +30,20 @@ struct Attention {
 
     // Views into the caller's scratch.
     struct Work {
-        float *keys, *values;     // [head_dim][kTile], [kTile][head_dim]
-        float *scores, *sums;     // [query][kTile], [query][head_dim]
-        float *top, *total;       // [query]
+        float *keys, *values;  // [head_dim][kTile], [kTile][head_dim]
+        float *scores, *sums;  // [query][kTile], [query][head_dim]
+        float *top, *total;    // [query]
         Work(float* scratch, int64_t head_dim)
             : keys(scratch), values(keys + kTile * head_dim), scores(values + kTile * head_dim),
-              sums(scores + (kAttentionQueries + kQueries) * kTile), top(sums + (kAttentionQueries + kQueries) * head_dim),
-              total(top + kAttentionQueries + kQueries) {}
+              sums(scores + kAttentionQueries * kTile), top(sums + kAttentionQueries * head_dim), total(top + kAttentionQueries) {}
+    };
+
+    // What is asked: query i is head i % group of token i / group.
+    struct Asked {
+        const float* q;
+        int64_t q_stride, group, head_dim, position;
+        float scale;
+        const float* head(int64_t i) const { return q + i / group * q_stride + i % group * head_dim; }
     };
 
     static void attention(const float* q, int64_t q_stride, const CachedHead<Element>& cache, int64_t position, int64_t tokens,
@@ -45,26 +53,17 @@ struct Attention {
             return;
         }
         const Work work(scratch, head_dim);
-        const int64_t queries = tokens * group, context = position + tokens;
+        const Asked asked{q, q_stride, group, head_dim, position, scale};
+        const int64_t queries = tokens * group, context = position + tokens, parts = (queries + kQueries - 1) / kQueries;
         for (int64_t i = 0; i < queries * head_dim; ++i) work.sums[i] = 0.0f;
         for (int64_t i = 0; i < queries; ++i) work.top[i] = kHidden, work.total[i] = 0.0f;
 
         for (int64_t first = 0; first < context; first += kTile) {
             const int64_t count = context - first < kTile ? context - first : kTile;
-            decode_tile(cache, first, count, head_dim, work);
-            for (int64_t begin = 0; begin < queries; begin += kQueries) {
-                const int64_t width = queries - begin < kQueries ? queries - begin : kQueries;
-                const float* heads[kQueries];
-                for (int64_t i = 0; i < kQueries; ++i) {  // a ragged tile repeats its last query
-                    const int64_t query = begin + (i < width ? i : width - 1);
-                    heads[i] = q + query / group * q_stride + query % group * head_dim;
-                }
-                score_tile(heads, head_dim, work.keys, work.scores + begin * kTile);
-                for (int64_t query = begin; query < begin + width; ++query)
-                    fold_scores(position + query / group + 1 - first, scale, head_dim, query, work);
-                for (int64_t i = width; i < kQueries; ++i)
-                    for (int64_t k = 0; k < kTile; ++k) work.scores[(begin + i) * kTile + k] = 0.0f;
-                add_values(work.scores + begin * kTile, work.values, count, head_dim, work.sums + begin * head_dim, width);
+            decode_tile(cache, first, count, first + kTile < context ? first + kTile : first, head_dim, work);
+            for (int64_t part = 0; part < parts; ++part) {
+                const int64_t begin = queries * part / parts, width = queries * (part + 1) / parts - begin;
+                meet_function(width, std::make_integer_sequence<int, kQueries>{})(asked, begin, first, count, work);
             }
         }
         for (int64_t query = 0; query < queries; ++query) {
@@ -87,35 +86,67 @@ struct Attention {
         return V::mul(V::load_int8(head + e), V::set(fp16_to_float(scales[e / kKvGroup])));
     }
 
-    // A tile lies in one page.
-    static void decode_tile(const CachedHead<Element>& cache, int64_t first, int64_t count, int64_t head_dim, const Work& work) {
+    // A tile lies in one page. next: the tile to prefetch meanwhile, in the same order.
+    static void decode_tile(const CachedHead<Element>& cache, int64_t first, int64_t count, int64_t next, int64_t head_dim, const Work& work) {
         const Element *keys = cache.key_block(first), *values = cache.value(first);
+        const int64_t keys_ahead = distance(keys, cache.key_block(next)), values_ahead = distance(values, cache.value(next));
         for (int64_t block = 0; block * kKeyBlock < count; ++block)
             for (int64_t e = 0; e < head_dim; ++e)
-                for (int64_t lane = 0; lane < kKeyBlock; lane += kLanes)
-                    V::store(work.keys + e * kTile + block * kKeyBlock + lane,
-                             load_key(keys + block * cache.key_block_stride, e, lane, head_dim));
+                for (int64_t lane = 0; lane < kKeyBlock; lane += kLanes) {
+                    const Element* head = keys + block * cache.key_block_stride;
+                    prefetch(head + e * kKeyBlock + lane, keys_ahead);
+                    V::store(work.keys + e * kTile + block * kKeyBlock + lane, load_key(head, e, lane, head_dim));
+                }
         for (int64_t k = 0; k < count; ++k)
-            for (int64_t e = 0; e < head_dim; e += kLanes)
-                V::store(work.values + k * head_dim + e, load_value(values + k * cache.value_stride, e, head_dim));
+            for (int64_t e = 0; e < head_dim; e += kLanes) {
+                const Element* head = values + k * cache.value_stride;
+                prefetch(head + e, values_ahead);
+                V::store(work.values + k * head_dim + e, load_value(head, e, head_dim));
+            }
+    }
+
+    // In bytes, between any two objects.
+    static intptr_t distance(const Element* from, const Element* to) {
+        return reinterpret_cast<intptr_t>(to) - reinterpret_cast<intptr_t>(from);
+    }
+    static void prefetch(const Element* at, intptr_t ahead) {
+        __builtin_prefetch(reinterpret_cast<const char*>(reinterpret_cast<intptr_t>(at) + ahead), 0, 2);
+    }
+
+    // Queries begin .. begin + width - 1 meet the decoded tile of keys first .. first + count - 1.
+    template <int width>
+    static void meet(const Asked& asked, int64_t begin, int64_t first, int64_t count, const Work& work) {
+        const float* heads[width];
+        for (int i = 0; i < width; ++i) heads[i] = asked.head(begin + i);
+        score_tile<width>(heads, asked.head_dim, work.keys, work.scores + begin * kTile);
+        for (int64_t query = begin; query < begin + width; ++query)
+            fold_scores(asked.position + query / asked.group + 1 - first, asked.scale, asked.head_dim, query, work);
+        add_values<width>(work.scores + begin * kTile, work.values, count, asked.head_dim, work.sums + begin * asked.head_dim);
+    }
+
+    template <int... i>
+    static auto meet_function(int64_t width, std::integer_sequence<int, i...>) {
+        static constexpr void (*by_width[])(const Asked&, int64_t, int64_t, int64_t, const Work&) = {meet<i + 1>...};
+        return by_width[width - 1];
     }
 
     // scores[i][k] = heads[i] . keys[:, k]; columns past the decoded ones hold anything.
-    static void score_tile(const float* const* heads, int64_t head_dim, const float* keys, float* scores) {
+    template <int width>
+    static void score_tile(const float* const (&heads)[width], int64_t head_dim, const float* keys, float* scores) {
         constexpr int kRegs = V::kKeyRegs;
         for (int64_t k = 0; k < kTile; k += kRegs * kLanes) {
-            Reg sums[kQueries][kRegs];
-            for (int i = 0; i < kQueries; ++i)
+            Reg sums[width][kRegs];
+            for (int i = 0; i < width; ++i)
                 for (int j = 0; j < kRegs; ++j) sums[i][j] = V::zero();
             for (int64_t e = 0; e < head_dim; ++e) {
                 Reg key[kRegs];
                 for (int j = 0; j < kRegs; ++j) key[j] = V::load(keys + e * kTile + k + j * kLanes);
-                for (int i = 0; i < kQueries; ++i) {
+                for (int i = 0; i < width; ++i) {
                     const Reg value = V::set(heads[i][e]);
                     for (int j = 0; j < kRegs; ++j) sums[i][j] = V::fma(value, key[j], sums[i][j]);
                 }
             }
-            for (int i = 0; i < kQueries; ++i)
+            for (int i = 0; i < width; ++i)
                 for (int j = 0; j < kRegs; ++j) V::store(scores + i * kTile + k + j * kLanes, sums[i][j]);
         }
     }
@@ -146,24 +177,25 @@ struct Attention {
         work.total[query] += V::sum(total);
     }
 
-    // sums[i] += sum over k of weights[i][k] * values[k], for the first width of kQueries queries.
-    static void add_values(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums, int64_t width) {
+    // sums[i] += sum over k of weights[i][k] * values[k].
+    template <int width>
+    static void add_values(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums) {
         for (int64_t e = 0; e < head_dim;) {
             const int64_t left = (head_dim - e) / kLanes;
-            if (left >= V::kKeyRegs) e += add_columns<V::kKeyRegs>(weights, values + e, count, head_dim, sums + e, width);
-            else e += add_columns<1>(weights, values + e, count, head_dim, sums + e, width);
+            if (left >= V::kKeyRegs) e += add_columns<width, V::kKeyRegs>(weights, values + e, count, head_dim, sums + e);
+            else e += add_columns<width, 1>(weights, values + e, count, head_dim, sums + e);
         }
     }
 
-    template <int kRegs>
-    static int64_t add_columns(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums, int64_t width) {
-        Reg total[kQueries][kRegs];
-        for (int i = 0; i < kQueries; ++i)
-            for (int j = 0; j < kRegs; ++j) total[i][j] = i < width ? V::load(sums + i * head_dim + j * kLanes) : V::zero();
+    template <int width, int kRegs>
+    static int64_t add_columns(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums) {
+        Reg total[width][kRegs];
+        for (int i = 0; i < width; ++i)
+            for (int j = 0; j < kRegs; ++j) total[i][j] = V::load(sums + i * head_dim + j * kLanes);
         for (int64_t k = 0; k < count; ++k) {
             Reg value[kRegs];
             for (int j = 0; j < kRegs; ++j) value[j] = V::load(values + k * head_dim + j * kLanes);
-            for (int i = 0; i < kQueries; ++i) {
+            for (int i = 0; i < width; ++i) {
                 const Reg weight = V::set(weights[i * kTile + k]);
                 for (int j = 0; j < kRegs; ++j) total[i][j] = V::fma(weight, value[j], total[i][j]);
             }

@@ -50,7 +50,7 @@ CASES = {
         baseline=Case(prompt=16, decode=32, measure="decode_tokens_per_s"),
     ),
     "memory-2k": Case(prompt=2032, decode=1, measure="peak_gib"),
-    "memory-32k": Case(prompt=16, decode=1, depth=32736, measure="peak_gib"),
+    "memory-32k": Case(prompt=496, decode=1, depth=32256, measure="peak_gib"),  # filled in steps of 512
     "first-token": Case(prompt=16, decode=1, measure="start_to_end_s"),
     "prompt-at-32k": Case(
         prompt=512, depth=32256, measure="prompt_tokens_per_s", baseline=Case(prompt=512, measure="prompt_tokens_per_s")

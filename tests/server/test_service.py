@@ -1,5 +1,6 @@
 """What happens around answers: idle time is used for the next turn, and a closed server keeps where it stood."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,7 @@ def test_the_self_test_sees_a_model_whose_answers_depend_on_neighbours(tiny_conf
         """Alone it is itself; among others it says something else."""
 
         def extend_many(self, states, tokens):  # type: ignore[no-untyped-def]
+            time.sleep(0.005)  # as long as a model takes: meanwhile the others come
             logits = super().extend_many(states, tokens)
             return logits if len(states) == 1 else np.roll(logits, 1, axis=-1)
 

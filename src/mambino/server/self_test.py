@@ -46,8 +46,10 @@ def _answer(batching: BatchingLM, prompt: Sequence[int], state: SequenceState | 
 
 def _together(batching: BatchingLM, prompts: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     answers: list[tuple[int, ...]] = [()] * len(prompts)
+    all_here = threading.Barrier(len(prompts))  # else the first may have answered before the last begins
 
     def run(index: int) -> None:
+        all_here.wait()
         answers[index] = _answer(batching, prompts[index])
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(len(prompts))]

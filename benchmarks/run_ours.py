@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--kv", default="f16")
     parser.add_argument("--filled", action="store_true")
     options = parser.parse_args()
+    if options.filled and options.depth % BASE:
+        parser.error(f"expected a --depth that is a multiple of {BASE} with --filled, got {options.depth}")
     begin = time.perf_counter()
     model = open_model(options.model, threads=options.threads, isa=options.isa, kv=options.kv)
     open_s = time.perf_counter() - begin

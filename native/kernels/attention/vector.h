@@ -22,7 +22,7 @@ struct Attention {
     using Kernel = AttentionKernel<Element>;
     static constexpr int64_t kLanes = V::kLanes;
     static constexpr int64_t kTile = 64;    // keys
-    static constexpr int64_t kQueries = 6;  // at most so many share each load of a key or value
+    static constexpr int64_t kQueries = 6;  // at most so many share each load of a key or value: their sums fill the registers
     static constexpr float kHidden = -std::numeric_limits<float>::infinity();
     static_assert(kPageTokens % kTile == 0 && kTile % kKeyBlock == 0 && kTile % (V::kKeyRegs * kLanes) == 0 && kKeyBlock % kLanes == 0);
 

@@ -66,8 +66,6 @@ def run(folder: Path, *, rollouts: Rollouts | None = None, steps: int = STEPS) -
         TaskMixture(tasks(), {"odd": 1.0}, total_steps=STEPS, seed=3), PromptEncoder(tiny_tokenizer()), torch_policy,
         folder=folder, settings=SETTINGS, rollouts=rollouts, ranks=ranks,
     )  # fmt: skip
-    if ranks.size > 1:
-        torch.distributed.destroy_process_group()
     return model
 
 

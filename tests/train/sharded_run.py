@@ -54,8 +54,6 @@ def run(folder: Path, stop_at: int, kind: str) -> None:
             settings=LoopSettings(log_every_steps=1, save_every_s=0.0, accumulate=accumulate),
             progress_to=io.StringIO(), ranks=ranks,
         )  # fmt: skip
-    if ranks.size > 1:
-        torch.distributed.destroy_process_group()
 
 
 def elastic_loss(model: HybridLM) -> LossFunction:

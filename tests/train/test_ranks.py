@@ -19,14 +19,14 @@ pytestmark = pytest.mark.torch
 
 # float64 weights, but losses are taken of float32 logits
 TOLERANCE = 1e-6
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def two_processes(folder: Path, stop_at: int, kind: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
         [*command, str(Path(__file__).with_name("sharded_run.py")), str(folder), str(stop_at), kind],
-        capture_output=True, text=True, env=environment, timeout=240,
+        capture_output=True, text=True, env=ENVIRONMENT, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -77,6 +77,25 @@ def test_every_process_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     gpu = torch.device("cuda", 1)
     assert Ranks.from_environment() == Ranks(rank=5, size=8, device=gpu)
     assert asked == [gpu, "cpu:gloo,cuda:nccl"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are read from /proc")
+def test_no_thread_of_the_group_outlives_the_process() -> None:
+    """One that does takes the interpreter's lock while it ends, and aborts a finished run now and then."""
+    script = (
+        "import atexit, os, torch; from pathlib import Path; from mambino.train.ranks import Ranks\n"
+        "names = lambda: {task.joinpath('comm').read_text().strip() for task in Path('/proc/self/task').iterdir()}\n"
+        "atexit.register(lambda: print(names()))\n"
+        "Ranks.from_environment(); torch.optim.AdamW([torch.ones(1, requires_grad=True)]); print(names())"
+    )
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=ENVIRONMENT | alone, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    joined, left = done.stdout.splitlines()
+    assert "gloo" in joined
+    assert "gloo" not in left
 
 
 def test_sums_are_made_where_a_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:

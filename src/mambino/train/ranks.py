@@ -3,17 +3,27 @@
 One process is the case of size 1, so the loop has no second version. Start at Ranks.from_environment.
 """
 
+import atexit
 import os
 from dataclasses import dataclass
 
 import torch
 import torch.distributed
 
+# Before any group: its functions' defaults hold the one there is when it is imported (torch.optim does it), and the
+# threads of a group that is held outlive Python and abort it.
+import torch.distributed.nn
+
 from mambino.errors import InputError
 from mambino.model.hybrid import HybridLM
 from mambino.train.data import Batch
 
 _CPU = torch.device("cpu")
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +38,7 @@ class Ranks:
     def from_environment(cls) -> "Ranks":
         """Join the processes that torchrun started; a process alone is rank 0 of 1.
 
-        Mutates    the process group; CUDA's current device, which becomes that of LOCAL_RANK
+        Mutates    the process group, until the process ends; CUDA's current device, which becomes LOCAL_RANK's
         """
         if "RANK" not in os.environ:
             return cls()
@@ -39,6 +49,7 @@ class Ranks:
             torch.cuda.set_device(device)
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group(backend)
+            atexit.register(_leave)
         return cls(rank=torch.distributed.get_rank(), size=torch.distributed.get_world_size(), device=device)
 
     @property

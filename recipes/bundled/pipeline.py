@@ -22,16 +22,17 @@ from mambino.formats.json_file import read_json
 from mambino.formats.mapped import replacing
 from mambino.formats.names import rows
 from mambino.model.hybrid import HybridLM
-from mambino.model.weights import load_weights
 from mambino.quant.mixes import plan_for_mix
 from mambino.train import checkpoint
 from mambino.train.data import Batch, MixedBatches
 from mambino.train.loop import LoopSettings, LossFunction, language_loss, train
 from mambino.train.optim import Optimizer, OptimSettings
 from recipes.bundled.data import Prepared, assistant_documents
+from recipes.bundled.deepen import deepen
 from recipes.bundled.recipe import (
     BUDGETS,
     CONFIG,
+    EARLIER_LAYERS,
     ELASTIC,
     MIDTRAIN,
     PRACTICE,
@@ -59,7 +60,8 @@ def run(
     torch.set_flush_denormal(True)  # decayed states are full of denormals, which are slow
     parent = HybridLM(CONFIG, generator=torch.Generator().manual_seed(SEED))
     if start_from is not None:
-        load_weights(parent, start_from.tensors("hf"))
+        same = start_from.config.layers == CONFIG.layers
+        deepen(parent, start_from, range(len(CONFIG.layers)) if same else EARLIER_LAYERS)
     for stage in (PRETRAIN, MIDTRAIN, PRACTICE) if start_from is None else (PRACTICE,):
         run_stage(parent, stage, language_loss(), folder, prepared)
     subs = rank(parent, folder, prepared)

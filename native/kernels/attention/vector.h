@@ -1,7 +1,8 @@
 // Blocked softmax attention for any vector type of kernels/simd; avx2.cc and avx512.cc are instances.
 //
-// Keys pass in tiles of kTile: decoded to float32 once, scored against all queries of the call, folded into a running softmax
-// (maximum, total and weighted values per query, rescaled when the maximum grows), so memory does not grow with the context.
+// Keys pass in tiles of kTile: scored against all queries of the call, folded into a running softmax (maximum, total and
+// weighted values per query, rescaled when the maximum grows), so memory does not grow with the context. Where queries are many
+// a tile is decoded to float32 once for all; a few read it where it lies.
 // Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135.
 #pragma once
 
@@ -25,6 +26,8 @@ struct Attention {
     static constexpr int64_t kQueries = 6;  // at most so many share each load of a key or value: their sums fill the registers
     static constexpr float kHidden = -std::numeric_limits<float>::infinity();
     static_assert(kPageTokens % kTile == 0 && kTile % kKeyBlock == 0 && kTile % (V::kKeyRegs * kLanes) == 0 && kKeyBlock % kLanes == 0);
+
+    static constexpr auto kWidths = std::make_integer_sequence<int, kQueries>{};
 
     static inline Kernel fallback = nullptr;
 
@@ -53,6 +56,7 @@ struct Attention {
             return;
         }
         const Work work(scratch, head_dim);
+        const Decoded decoded{work.keys, work.values, head_dim};
         const Asked asked{q, q_stride, group, head_dim, position, scale};
         const int64_t queries = tokens * group, context = position + tokens, parts = (queries + kQueries - 1) / kQueries;
         for (int64_t i = 0; i < queries * head_dim; ++i) work.sums[i] = 0.0f;
@@ -60,10 +64,15 @@ struct Attention {
 
         for (int64_t first = 0; first < context; first += kTile) {
             const int64_t count = context - first < kTile ? context - first : kTile;
-            decode_tile(cache, first, count, first + kTile < context ? first + kTile : first, head_dim, work);
+            const Stored stored(cache, first, first + kTile < context ? first + kTile : first, head_dim);
+            if (parts == 1) {
+                meet_function<Stored>(queries, kWidths)(asked, 0, first, count, stored, work);
+                continue;
+            }
+            decode(stored, count, work);
             for (int64_t part = 0; part < parts; ++part) {
                 const int64_t begin = queries * part / parts, width = queries * (part + 1) / parts - begin;
-                meet_function(width, std::make_integer_sequence<int, kQueries>{})(asked, begin, first, count, work);
+                meet_function<Decoded>(width, kWidths)(asked, begin, first, count, decoded, work);
             }
         }
         for (int64_t query = 0; query < queries; ++query) {
@@ -86,23 +95,43 @@ struct Attention {
         return V::mul(V::load_int8(head + e), V::set(fp16_to_float(scales[e / kKvGroup])));
     }
 
-    // A tile lies in one page. next: the tile to prefetch meanwhile, in the same order.
-    static void decode_tile(const CachedHead<Element>& cache, int64_t first, int64_t count, int64_t next, int64_t head_dim, const Work& work) {
-        const Element *keys = cache.key_block(first), *values = cache.value(first);
-        const int64_t keys_ahead = distance(keys, cache.key_block(next)), values_ahead = distance(values, cache.value(next));
-        for (int64_t block = 0; block * kKeyBlock < count; ++block)
-            for (int64_t e = 0; e < head_dim; ++e)
-                for (int64_t lane = 0; lane < kKeyBlock; lane += kLanes) {
-                    const Element* head = keys + block * cache.key_block_stride;
-                    prefetch(head + e * kKeyBlock + lane, keys_ahead);
-                    V::store(work.keys + e * kTile + block * kKeyBlock + lane, load_key(head, e, lane, head_dim));
-                }
+    // A tile where it lies, in one page. Reading it also prefetches the next one, in the same order.
+    struct Stored {
+        const Element *keys, *values;
+        int64_t key_block_stride, value_stride, head_dim;
+        intptr_t keys_ahead, values_ahead;
+
+        Stored(const CachedHead<Element>& cache, int64_t first, int64_t next, int64_t size)
+            : keys(cache.key_block(first)), values(cache.value(first)), key_block_stride(cache.key_block_stride),
+              value_stride(cache.value_stride), head_dim(size), keys_ahead(distance(keys, cache.key_block(next))),
+              values_ahead(distance(values, cache.value(next))) {}
+
+        Reg key(int64_t e, int64_t k) const {
+            const Element* head = keys + k / kKeyBlock * key_block_stride;
+            prefetch(head + e * kKeyBlock + k % kKeyBlock, keys_ahead);
+            return load_key(head, e, k % kKeyBlock, head_dim);
+        }
+        Reg value(int64_t k, int64_t e) const {
+            const Element* head = values + k * value_stride;
+            prefetch(head + e, values_ahead);
+            return load_value(head, e, head_dim);
+        }
+    };
+
+    struct Decoded {
+        const float *keys, *values;
+        int64_t head_dim;
+        Reg key(int64_t e, int64_t k) const { return V::load(keys + e * kTile + k); }
+        Reg value(int64_t k, int64_t e) const { return V::load(values + k * head_dim + e); }
+    };
+
+    // Keys in whole blocks: what a block holds past count keys is read, and hidden afterwards.
+    static void decode(const Stored& tile, int64_t count, const Work& work) {
+        for (int64_t block = 0; block < count; block += kKeyBlock)
+            for (int64_t e = 0; e < tile.head_dim; ++e)
+                for (int64_t k = block; k < block + kKeyBlock; k += kLanes) V::store(work.keys + e * kTile + k, tile.key(e, k));
         for (int64_t k = 0; k < count; ++k)
-            for (int64_t e = 0; e < head_dim; e += kLanes) {
-                const Element* head = values + k * cache.value_stride;
-                prefetch(head + e, values_ahead);
-                V::store(work.values + k * head_dim + e, load_value(head, e, head_dim));
-            }
+            for (int64_t e = 0; e < tile.head_dim; e += kLanes) V::store(work.values + k * tile.head_dim + e, tile.value(k, e));
     }
 
     // In bytes, between any two objects.
@@ -113,34 +142,34 @@ struct Attention {
         __builtin_prefetch(reinterpret_cast<const char*>(reinterpret_cast<intptr_t>(at) + ahead), 0, 2);
     }
 
-    // Queries begin .. begin + width - 1 meet the decoded tile of keys first .. first + count - 1.
-    template <int width>
-    static void meet(const Asked& asked, int64_t begin, int64_t first, int64_t count, const Work& work) {
+    // Queries begin .. begin + width - 1 meet the tile of keys first .. first + count - 1.
+    template <class Tile, int width>
+    static void meet(const Asked& asked, int64_t begin, int64_t first, int64_t count, const Tile& tile, const Work& work) {
         const float* heads[width];
         for (int i = 0; i < width; ++i) heads[i] = asked.head(begin + i);
-        score_tile<width>(heads, asked.head_dim, work.keys, work.scores + begin * kTile);
+        score_tile<Tile, width>(heads, count, tile, work.scores + begin * kTile);
         for (int64_t query = begin; query < begin + width; ++query)
             fold_scores(asked.position + query / asked.group + 1 - first, asked.scale, asked.head_dim, query, work);
-        add_values<width>(work.scores + begin * kTile, work.values, count, asked.head_dim, work.sums + begin * asked.head_dim);
+        add_values<Tile, width>(work.scores + begin * kTile, count, tile, work.sums + begin * asked.head_dim);
     }
 
-    template <int... i>
+    template <class Tile, int... i>
     static auto meet_function(int64_t width, std::integer_sequence<int, i...>) {
-        static constexpr void (*by_width[])(const Asked&, int64_t, int64_t, int64_t, const Work&) = {meet<i + 1>...};
+        static constexpr void (*by_width[])(const Asked&, int64_t, int64_t, int64_t, const Tile&, const Work&) = {meet<Tile, i + 1>...};
         return by_width[width - 1];
     }
 
-    // scores[i][k] = heads[i] . keys[:, k]; columns past the decoded ones hold anything.
-    template <int width>
-    static void score_tile(const float* const (&heads)[width], int64_t head_dim, const float* keys, float* scores) {
+    // scores[i][k] = heads[i] . keys[:, k], k < count; columns past those hold anything.
+    template <class Tile, int width>
+    static void score_tile(const float* const (&heads)[width], int64_t count, const Tile& tile, float* scores) {
         constexpr int kRegs = V::kKeyRegs;
-        for (int64_t k = 0; k < kTile; k += kRegs * kLanes) {
+        for (int64_t k = 0; k < count; k += kRegs * kLanes) {
             Reg sums[width][kRegs];
             for (int i = 0; i < width; ++i)
                 for (int j = 0; j < kRegs; ++j) sums[i][j] = V::zero();
-            for (int64_t e = 0; e < head_dim; ++e) {
+            for (int64_t e = 0; e < tile.head_dim; ++e) {
                 Reg key[kRegs];
-                for (int j = 0; j < kRegs; ++j) key[j] = V::load(keys + e * kTile + k + j * kLanes);
+                for (int j = 0; j < kRegs; ++j) key[j] = tile.key(e, k + j * kLanes);
                 for (int i = 0; i < width; ++i) {
                     const Reg value = V::set(heads[i][e]);
                     for (int j = 0; j < kRegs; ++j) sums[i][j] = V::fma(value, key[j], sums[i][j]);
@@ -177,31 +206,32 @@ struct Attention {
         work.total[query] += V::sum(total);
     }
 
-    // sums[i] += sum over k of weights[i][k] * values[k].
-    template <int width>
-    static void add_values(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums) {
-        for (int64_t e = 0; e < head_dim;) {
-            const int64_t left = (head_dim - e) / kLanes;
-            if (left >= V::kKeyRegs) e += add_columns<width, V::kKeyRegs>(weights, values + e, count, head_dim, sums + e);
-            else e += add_columns<width, 1>(weights, values + e, count, head_dim, sums + e);
+    // sums[i] += sum over k < count of weights[i][k] * values[k].
+    template <class Tile, int width>
+    static void add_values(const float* weights, int64_t count, const Tile& tile, float* sums) {
+        for (int64_t e = 0; e < tile.head_dim;) {
+            const int64_t left = (tile.head_dim - e) / kLanes;
+            if (left >= V::kKeyRegs) e += add_columns<Tile, width, V::kKeyRegs>(weights, count, tile, e, sums + e);
+            else e += add_columns<Tile, width, 1>(weights, count, tile, e, sums + e);
         }
     }
 
-    template <int width, int kRegs>
-    static int64_t add_columns(const float* weights, const float* values, int64_t count, int64_t head_dim, float* sums) {
+    // The values' columns from e on; returns how many.
+    template <class Tile, int width, int kRegs>
+    static int64_t add_columns(const float* weights, int64_t count, const Tile& tile, int64_t e, float* sums) {
         Reg total[width][kRegs];
         for (int i = 0; i < width; ++i)
-            for (int j = 0; j < kRegs; ++j) total[i][j] = V::load(sums + i * head_dim + j * kLanes);
+            for (int j = 0; j < kRegs; ++j) total[i][j] = V::load(sums + i * tile.head_dim + j * kLanes);
         for (int64_t k = 0; k < count; ++k) {
             Reg value[kRegs];
-            for (int j = 0; j < kRegs; ++j) value[j] = V::load(values + k * head_dim + j * kLanes);
+            for (int j = 0; j < kRegs; ++j) value[j] = tile.value(k, e + j * kLanes);
             for (int i = 0; i < width; ++i) {
                 const Reg weight = V::set(weights[i * kTile + k]);
                 for (int j = 0; j < kRegs; ++j) total[i][j] = V::fma(weight, value[j], total[i][j]);
             }
         }
         for (int i = 0; i < width; ++i)
-            for (int j = 0; j < kRegs; ++j) V::store(sums + i * head_dim + j * kLanes, total[i][j]);
+            for (int j = 0; j < kRegs; ++j) V::store(sums + i * tile.head_dim + j * kLanes, total[i][j]);
         return kRegs * kLanes;
     }
 

@@ -33,12 +33,13 @@ def test_a_deepened_model_has_the_logits_of_the_shallow_one(tmp_path: Path, firs
     deepen(deep, checkpoint, [first + place for place in PLACES])
     torch.testing.assert_close(deep(tokens), shallow(tokens), rtol=0, atol=1e-6)
     deep(tokens).square().mean().backward()
-    lasts = [parameter for name, parameter in deep.named_parameters() if name.endswith(("o_proj.weight", "t_proj.weight"))]
+    ends = ("o_proj.weight", "t_proj.weight")
+    lasts = [parameter for name, parameter in deep.named_parameters() if name.endswith(ends)]
     assert lasts
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in lasts)
 
 
-@pytest.mark.parametrize("places", [PLACES[:-1], PLACES[::-1], (*PLACES[:-1], 99), tuple(1 + place for place in PLACES)])
+@pytest.mark.parametrize("places", [PLACES[:-1], PLACES[::-1], (*PLACES[:-1], 99), tuple(1 + at for at in PLACES)])
 def test_places_that_do_not_fit_are_refused(tmp_path: Path, places: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"\[deepen\]"):
         deepen(HybridLM(DEEP), shallow_checkpoint(tmp_path), places)

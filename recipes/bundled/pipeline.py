@@ -67,11 +67,11 @@ def run(
     subs = rank(parent, folder, prepared)
     teacher = copy.deepcopy(parent).eval().requires_grad_(False)
     sizes = (SubConfig.whole(CONFIG), *subs.values())
-    for stage, master in ((ELASTIC, teacher), (SFT, None)):  # at last the largest learns from the text, others from it
+    for stage in (ELASTIC, SFT):
         settings = ElasticSettings(
             subs=sizes, shares=(1.0,) * len(sizes), target_weight=stage.target_weight, seed=stage.seed
         )
-        run_stage(parent, stage, ElasticLoss(settings, master), folder, prepared)
+        run_stage(parent, stage, ElasticLoss(settings, teacher), folder, prepared)
     return parent, subs
 
 

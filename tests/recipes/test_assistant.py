@@ -12,6 +12,7 @@ import pytest
 from recipes.bundled.assistant.asking import POLITE
 from recipes.bundled.assistant.desk_phrasings import PHRASINGS
 from recipes.bundled.assistant.device_kinds import device_kind
+from recipes.bundled.assistant.everyday import EVERYDAY
 from recipes.bundled.assistant.home_questions import QUESTIONS
 from recipes.bundled.assistant.home_rows import ALL_LIGHTS
 from recipes.bundled.assistant.lexicon import LEXICONS, made_up
@@ -163,6 +164,7 @@ def test_nothing_held_out_is_trained() -> None:
         LEXICONS["train"].__dataclass_fields__, zip(*map(astuple, LEXICONS.values()), strict=True), strict=True
     ):
         assert not set(train) & set(held_out), name
+        assert not set(EVERYDAY) & {word.lower() for held in held_out for word in held.split()}, name
     rng = random.Random(0)
     devices = [device_kind(rng, "held_out", "robot") for _ in range(60)]
     for kinds in (TOOL_KINDS, *([device] for device in devices)):

@@ -20,6 +20,7 @@ _SHARED_DEVICE = 0.5  # of these belong to one and the same
 _RENAMED = 0.4  # of tools have other names for themselves and their parameters than usual
 _SLOPPY = 0.12  # of requests begin with a small letter, or end without a stop
 _MADE_UP = 0.4  # of names
+_BARE = 0.5  # of made-up rooms of training are a "den", not a "den room"
 POLITE: Mapping[Split, tuple[str, ...]] = {  # in grammar.expand's notation
     "train": (
         "{text}.", "{text}.", "{text}.", "{text}.", "{text}.", "{text}", "{text}", "{text}!",
@@ -140,7 +141,8 @@ def value(rng: random.Random, split: Split, slot: Slot) -> object:
     if slot == "word" or (slot in names and slot not in ("note", "direction") and rng.random() < _MADE_UP):
         word = made_up(rng, split)
         after: Mapping[Slot, str] = {"room": " room", "door": rng.choice((" door", " gate"))}
-        return capital(word) if slot in ("song", "city", "person") else word + after.get(slot, "")
+        is_bare = slot == "room" and split == "train" and rng.random() < _BARE
+        return capital(word) if slot in ("song", "city", "person") else word + ("" if is_bare else after.get(slot, ""))
     if slot in names:
         return rng.choice(names[slot])
     if slot == "flag":

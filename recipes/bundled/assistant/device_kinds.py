@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recipes.bundled.assistant.lexicon import LEXICONS
+from recipes.bundled.assistant.lexicon import LEXICONS, name_of
 from recipes.bundled.assistant.row import Split
 from recipes.bundled.assistant.tool_kinds import Form, Param, ToolKind
 from recipes.bundled.grammar import capital
@@ -82,7 +82,7 @@ _SHAPES: Mapping[Split, tuple[_Shape, ...]] = {
 
 def device_kind(rng: random.Random, split: Split, device: str) -> ToolKind:
     """A tool of one device, such as set_fan(speed), start_oven(), move_lamp(room)."""
-    setting = rng.choice(LEXICONS[split].settings)
+    setting = name_of(rng, split, LEXICONS[split].settings)
     shape = rng.choice(_SHAPES[split])
     word, left = rng.choice(_DEEDS[split]) if shape is _DEED else (setting, "")
 

@@ -12,6 +12,7 @@ from functools import cache
 
 from mambino.hub.local import resolve
 from mambino.load import open_tokenizer
+from recipes.bundled.assistant.everyday import EVERYDAY
 from recipes.bundled.assistant.row import Split
 
 _ONSETS = tuple("b br d dr f fl g gr h j k kl l m n p pr r s st t tr v w z".split())
@@ -26,9 +27,10 @@ _RICH_CODAS = ("", "b", "ck", "d", "er", "er", "f", "g", "ing", "ion", "ish", "l
                "rd", "rk", "rs", "s", "sh", "ss", "st", "t", "ten", "th", "ty", "um", "w", "y", "z", "dle", "zer")  # fmt: skip
 _RICH = 0.6
 # Of what is trained on. A token that no answer ever held is not copied either, and syllables leave out a third of all.
-_PIECED, _LETTERED = 0.35, 0.2
+_PIECED, _LETTERED, _EVERYDAY = 0.3, 0.15, 0.25
 _LETTERS, _FREQUENCIES = "etaoinshrdlcumwfgypbvkjxqz", (12, 9, 8, 8, 7, 7, 6, 6, 6, 4, 4, *[3] * 6, *[2] * 9)
 _HELD_OUT_ONE_IN = 5
+_UNKNOWN = 0.3  # of name_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,19 +109,26 @@ _LISTED = frozenset(
 
 
 def made_up(rng: random.Random, split: Split) -> str:
-    """A word that nobody knows, such as "broomain": it can only be copied."""
+    """A word that nobody knows, such as "broomain", or in training one out of place: it can only be copied."""
     while True:
         kind = rng.random() if split == "train" else 1.0
         if kind < _PIECED:
             word = _pieced(rng)
         elif kind < _PIECED + _LETTERED:
             word = "".join(rng.choices(_LETTERS, _FREQUENCIES, k=rng.randint(3, 8)))
+        elif kind < _PIECED + _LETTERED + _EVERYDAY:
+            word = rng.choice(EVERYDAY)
         else:
             word = _syllabled(rng)
         if word in _LISTED:
             continue
         if (zlib.crc32(word.encode()) % _HELD_OUT_ONE_IN == 0) == (split == "held_out"):
             return word
+
+
+def name_of(rng: random.Random, split: Split, known: Sequence[str]) -> str:
+    """One of the known names; in training now and then a made-up one, so that none is learnt by heart."""
+    return made_up(rng, split) if split == "train" and rng.random() < _UNKNOWN else rng.choice(known)
 
 
 def _syllabled(rng: random.Random) -> str:

@@ -7,7 +7,7 @@ Start at Relation; fact_rows.py makes conversations of them.
 import random
 from dataclasses import dataclass
 
-from recipes.bundled.assistant.lexicon import LEXICONS, made_up
+from recipes.bundled.assistant.lexicon import LEXICONS, made_up, name_of
 from recipes.bundled.assistant.row import Split
 from recipes.bundled.grammar import capital
 from recipes.bundled.words import COLOURS
@@ -79,8 +79,8 @@ def filled(rng: random.Random, split: Split) -> dict[str, str]:
 
     return {
         "person": name(words.people), "friend": name(words.people), "pet": capital(made_up(rng, split)),
-        "city": name(words.cities), "job": rng.choice(words.jobs), "liking": rng.choice(words.likings),
-        "toy": rng.choice(words.toys), "room": rng.choice(words.rooms), "door": rng.choice(words.doors),
-        "animal": rng.choice(words.animals), "item": rng.choice(words.items), "color": rng.choice(COLOURS),
+        "city": name(words.cities), "job": name_of(rng, split, words.jobs), "liking": name_of(rng, split, words.likings),
+        "toy": name_of(rng, split, words.toys), "room": name_of(rng, split, words.rooms), "door": rng.choice(words.doors),
+        "animal": name_of(rng, split, words.animals), "item": name_of(rng, split, words.items), "color": rng.choice(COLOURS),
         "number": str(rng.randint(2, 99)), "word": made_up(rng, split), "character": rng.choice(CHARACTERS),
     }  # fmt: skip

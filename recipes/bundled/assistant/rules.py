@@ -169,7 +169,7 @@ def _title(at: Setting) -> Rule:
 def _json(at: Setting) -> Rule:
     text = at.says(PHRASINGS["detectable_format:json_format"])
     keys = at.rng.sample(list(at.topic.facts), 3)
-    value = {"animal": at.topic.name} | {key: at.topic.facts[key] for key in keys}
+    value = {at.topic.kind: at.topic.name} | {key: at.topic.facts[key] for key in keys}
     return Rule(id="detectable_format:json_format", text=text, lay_out=lambda sentences: json.dumps(value))
 
 

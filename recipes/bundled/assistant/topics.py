@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from recipes.bundled.assistant.everyday import EVERYDAY
 from recipes.bundled.assistant.lexicon import LEXICONS
 from recipes.bundled.assistant.row import Split
 from recipes.bundled.grammar import expand
@@ -26,10 +27,19 @@ TASKS: Mapping[Split, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+_THING = 0.35
+_OF_THINGS = (
+    "A(n) {name} can be big or small.", "Some people have a(n) {name}.", "There are many words for a(n) {name}.",
+    "One can draw a(n) {name}.", "No two are the same.", "A(n) {name} has its place.", "Many people like the {name}.",
+    "I like the {name}.",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """name is one word; task asks to write about it; sentences have no commas, the most telling first."""
+    """kind of thing it is; name is one word; task asks to write about it; sentences have no commas, the most telling first."""
 
+    kind: str
     name: str
     task: str
     sentences: tuple[str, ...]
@@ -37,7 +47,9 @@ class Topic:
 
 
 def topic(rng: random.Random, split: Split) -> Topic:
-    """An animal of the closed world."""
+    """An animal of the closed world; in training now and then a thing, of which little is said."""
+    if split == "train" and rng.random() < _THING:
+        return _thing(rng)
     animal = _ANIMALS[rng.choice(LEXICONS[split].animals)]
     food = animal.food.split(",")[0].split(" and ")[0]
     color = animal.colour.replace(",", " or").split(" or ")[0]
@@ -59,8 +71,22 @@ def topic(rng: random.Random, split: Split) -> Topic:
     ]  # fmt: skip
     task = expand(rng.choice(TASKS[split]), {"topic": expand(f"a(n) {animal.name}", {}, rng)}, rng)
     return Topic(
+        kind="animal",
         name=animal.name,
         task=task,
         sentences=tuple(expand(sentence, slots, rng) for sentence in sentences),
         facts={"animal": animal.name, "food": food, "legs": legs, "color": color, "size": animal.size},
+    )
+
+
+def _thing(rng: random.Random) -> Topic:
+    name = rng.choice(EVERYDAY)
+    asked = rng.choice(TASKS["train"]).replace("kind of animal", "kind of thing")
+    task = expand(asked, {"topic": expand(f"a(n) {name}", {}, rng)}, rng)
+    return Topic(
+        kind="thing",
+        name=name,
+        task=task,
+        sentences=tuple(expand(sentence, {"name": name}, rng) for sentence in _OF_THINGS),
+        facts={"letters": str(len(name)), "first": name[0], "last": name[-1]},
     )

@@ -34,6 +34,7 @@ from recipes.bundled.recipe import (
     CONFIG,
     EARLIER_LAYERS,
     ELASTIC,
+    GUIDED,
     MIDTRAIN,
     PRACTICE,
     PRETRAIN,
@@ -67,12 +68,18 @@ def run(
     subs = rank(parent, folder, prepared)
     teacher = copy.deepcopy(parent).eval().requires_grad_(False)
     sizes = (SubConfig.whole(CONFIG), *subs.values())
-    for stage in (ELASTIC, SFT):
+
+    def teach(model: HybridLM, stage: Stage, master: HybridLM | None) -> None:
+        """All sizes. Without a master the largest learns from the text, the others from it. Mutates model; folder."""
         settings = ElasticSettings(
             subs=sizes, shares=(1.0,) * len(sizes), target_weight=stage.target_weight, seed=stage.seed
         )
-        run_stage(parent, stage, ElasticLoss(settings, teacher), folder, prepared)
-    return parent, subs
+        run_stage(model, stage, ElasticLoss(settings, master), folder, prepared)
+
+    teach(parent, ELASTIC, teacher)
+    teach(copy.deepcopy(parent), SFT, None)
+    teach(copy.deepcopy(parent), GUIDED, teacher)
+    return averaged(folder), subs
 
 
 def run_stage(model: HybridLM, stage: Stage, loss: LossFunction, folder: Path, prepared: Prepared) -> None:
@@ -150,8 +157,18 @@ def harden(model: HybridLM, folder: Path, prepared: Prepared) -> None:
     run_stage(model, QAD, quantised_distillation_loss(teacher, CONFIG, plan), folder, prepared)
 
 
-def model_after(stage: Stage, folder: Path) -> HybridLM:
-    """As the stage left it; up to PRACTICE: before the parts were sorted."""
-    model = HybridLM(CONFIG)
-    checkpoint.load_weights(folder / stage.name / "latest.pt", model)
-    return model
+def model_after(*stages: str, folder: Path) -> HybridLM:
+    """The mean of what the stages left, by name; up to PRACTICE: before the parts were sorted."""
+    mean = HybridLM(CONFIG)
+    others = [HybridLM(CONFIG) for _ in stages]
+    for stage, model in zip(stages, others, strict=True):
+        checkpoint.load_weights(folder / stage / "latest.pt", model)
+    with torch.no_grad():
+        for target, *weights in zip(mean.parameters(), *(model.parameters() for model in others), strict=True):
+            target.copy_(torch.stack(weights).mean(0))
+    return mean
+
+
+def averaged(folder: Path) -> HybridLM:
+    """The model that is to be shipped, or reinforced."""
+    return model_after(SFT.name, GUIDED.name, folder=folder)

@@ -1,7 +1,8 @@
 """The bundled model: what it is, and every number of the stages that make it.
 
 A parent is pretrained, and mid-trained twice on what it finds hardest; its parts are ranked and sorted, it is distilled
-at three sizes at once, and taught to be an assistant at all of them. Start at PRETRAIN; pipeline.py runs the stages.
+at three sizes at once, and taught to be an assistant at all of them, in two ways whose mean is the model. Start at
+PRETRAIN; pipeline.py runs the stages.
 """
 
 from collections.abc import Mapping
@@ -51,8 +52,11 @@ HARDEST = {
     "instruction": 0.36, "standing": 0.14, "structured": 0.16, "grounded": 0.22, "persona": 0.12,
     "drill": 0.7, "choice_drill": 0.9, "instruction_drill": 0.6,
 }  # fmt: skip
-# SFT: the same, and more of the games, which need many states.
-TAUGHT = {**HARDEST, "game": 1.0}
+# SFT: everything, and the games, which need many states.
+TAUGHT = {
+    **ASSISTANT, "call": 0.24, "calls": 0.16, "no_tool": 0.18, "missing": 0.12, "game": 0.45,
+    "drill": 0.2, "choice_drill": 0.4, "home_drill": 0.2, "fact_drill": 0.15, "instruction_drill": 0.3,
+}  # fmt: skip
 BUDGETS = {"75%": 0.75, "50%": 0.50}  # shares of the parent's parameters
 ROWS, ROW_SIZE = 5, 640
 LONG_ROWS, LONG_ROW_SIZE = 4, 840  # a fight's state, and the action after it, are up to 830 tokens
@@ -117,19 +121,31 @@ ELASTIC = Stage(
     seed=SEED + 1,
     target_weight=0.3,
 )
-# The practised parent still teaches: without it, what it knew of calls was lost for the games.
 SFT = Stage(
     name="5-sft",
+    schedule=Cosine(warmup_steps=20, decay_steps=580, floor=0.02),
+    optim=OptimSettings(learning_rate=2e-3, weight_decay=0.0),
+    assistant_rows=10_000,
+    row_shares=TAUGHT,
+    rows=LONG_ROWS,
+    row_size=LONG_ROW_SIZE,
+    shares={"stories": 0.02, "books": 0.0, "chats": 0.17, "requests": 0.02, "copies": 0.10, "assistant": 0.69},
+    seed=SEED + 2,
+)
+# Another SFT of the elastic model: the practised parent still teaches, at half the rate.
+GUIDED = Stage(
+    name="5-guided",
     schedule=Cosine(warmup_steps=20, decay_steps=680, floor=0.02),
     optim=OptimSettings(learning_rate=1e-3, weight_decay=0.0),
     assistant_rows=12_000,
-    row_shares=TAUGHT,
+    row_shares={**HARDEST, "game": 1.0},
     rows=LONG_ROWS,
     row_size=LONG_ROW_SIZE,
     shares={"stories": 0.02, "books": 0.0, "chats": 0.10, "requests": 0.02, "copies": 0.10, "assistant": 0.76},
     seed=SEED + 2,
     target_weight=0.5,
 )
+AVERAGED = "6-averaged"  # the mean of both, which is better than either
 # Not part of the bundled file. A parent of fewer steps, all the way to its decay, for comparisons.py and twin.py.
 YOUNG = replace(
     PRETRAIN,
@@ -164,4 +180,4 @@ SETTLE = Stage(
     seed=SEED + 5,
     target_weight=0.0,
 )
-STAGES = (PRETRAIN, MIDTRAIN, PRACTICE, ELASTIC, SFT, SETTLE)  # in order; reinforcement comes before the last
+STAGES = (PRETRAIN, MIDTRAIN, PRACTICE, ELASTIC, SFT, GUIDED, SETTLE)  # in order; reinforcement comes before the last

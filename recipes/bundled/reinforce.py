@@ -15,8 +15,8 @@ from mambino.compress.sub import SubConfig
 from mambino.model.hybrid import HybridLM
 from recipes.bundled.data import Prepared, prepare
 from recipes.bundled.export import export
-from recipes.bundled.pipeline import chosen_sizes, model_after, run_stage
-from recipes.bundled.recipe import CONFIG, REINFORCED, SEED, SETTLE, SFT
+from recipes.bundled.pipeline import averaged, chosen_sizes, run_stage
+from recipes.bundled.recipe import CONFIG, REINFORCED, SEED, SETTLE
 from recipes.posttrain import reinforce, stages
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
     prepared = prepare(arguments.folder / "data", Path(), 0.0, vocab_size=CONFIG.vocab_size, seed=SEED)
-    model, subs = model_after(SFT, arguments.folder), chosen_sizes(arguments.folder)
+    model, subs = averaged(arguments.folder), chosen_sizes(arguments.folder)
     reinforce(model, prepared.prompt, arguments.folder / REINFORCED, stages(arguments.steps),
               tasks=arguments.tasks, held_out=arguments.held_out)  # fmt: skip
     settle(model, subs, arguments.folder, prepared)

@@ -18,11 +18,10 @@ from mambino.formats.mapped import replacing
 from mambino.load import open_model
 from mambino.model.hybrid import HybridLM
 from mambino.tokenizer.files import tokenizer_from_directory
-from mambino.train import checkpoint
 from recipes.bundled.assistant.judge import evaluate
 from recipes.bundled.export import write_gguf
-from recipes.bundled.pipeline import chosen_sizes
-from recipes.bundled.recipe import CONFIG, ELASTIC, QAD_MIX, REINFORCED, SETTLE, SFT, STAGES
+from recipes.bundled.pipeline import chosen_sizes, model_after
+from recipes.bundled.recipe import AVERAGED, CONFIG, ELASTIC, GUIDED, QAD_MIX, REINFORCED, SETTLE, SFT, STAGES
 from recipes.posttrain import stages as reinforcement
 
 SEED = 77  # of the rows and games of this page
@@ -57,25 +56,31 @@ def entries(folder: Path) -> Iterator[Entry]:
     nested = whole | chosen_sizes(folder)
     for stage in STAGES:
         if stage is SETTLE:  # it follows reinforcement, which only the full size goes through
+            yield from _entries(folder, AVERAGED, nested, mean_of=(SFT.name, GUIDED.name))
             for part in reinforcement():
-                yield from _entries(folder, f"{REINFORCED}/{part.name}", whole, ("q8_0",))
-        sizes = nested if stage in (ELASTIC, SFT, SETTLE) else whole
+                yield from _entries(folder, f"{REINFORCED}/{part.name}", whole)
+        sizes = nested if stage in (ELASTIC, SFT, GUIDED, SETTLE) else whole
         yield from _entries(folder, stage.name, sizes, ("q8_0", QAD_MIX) if stage is SETTLE else ("q8_0",))
 
 
-def _entries(folder: Path, stage: str, sizes: Mapping[str, SubConfig], mixes: Sequence[str]) -> Iterator[Entry]:
-    """Of what the stage named so has left; none before that."""
-    path = folder / stage / "latest.pt"
-    if path.exists():
+def _entries(
+    folder: Path,
+    name: str,
+    sizes: Mapping[str, SubConfig],
+    mixes: Sequence[str] = ("q8_0",),
+    *,
+    mean_of: Sequence[str] = (),
+) -> Iterator[Entry]:
+    """Of what the stage named so has left, or of the mean of others; none before that."""
+    stages = mean_of or (name,)
+    if all((folder / stage / "latest.pt").exists() for stage in stages):
         for size, sub in sizes.items():
-            weights = partial(_sized, path, sub)
-            yield from (Entry(stage=stage, size=size, mix=mix, model=weights) for mix in mixes)
+            weights = partial(_sized, folder, stages, sub)
+            yield from (Entry(stage=name, size=size, mix=mix, model=weights) for mix in mixes)
 
 
-def _sized(path: Path, sub: SubConfig) -> HybridLM:
-    model = HybridLM(CONFIG)
-    checkpoint.load_weights(path, model)
-    return NestedLM(model).extracted(sub)
+def _sized(folder: Path, stages: Sequence[str], sub: SubConfig) -> HybridLM:
+    return NestedLM(model_after(*stages, folder=folder)).extracted(sub)
 
 
 def measured(entry: Entry, folder: Path, *, count: int, episodes: int) -> Mapping[str, Any]:
@@ -109,7 +114,7 @@ def page(found: Sequence[tuple[Entry, Mapping[str, Any]]]) -> str:
         cells = " | ".join(percent(report["measures"].get(name)) for name in _MEASURES)
         lines.append(f"| {entry.stage} | {entry.size} | {entry.mix} | {report['bytes'] / 1e6:.2f} | {cells} |")
     reached = {entry.stage for entry, _ in found}
-    shipped = SETTLE.name if SETTLE.name in reached else SFT.name
+    shipped = next((name for name in (SETTLE.name, AVERAGED) if name in reached), SFT.name)
     last = [(entry, report) for entry, report in found if entry.stage == shipped and entry.mix == "q8_0"]
     for title, key in (("Kinds of conversation", "kinds"), ("Games", "games")):
         named = sorted({name for _, report in last for name in report[key]})

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 from recipes.bundled import compared
 from recipes.bundled.pipeline import RANKED
-from recipes.bundled.recipe import CONFIG, ELASTIC, PRETRAIN, REINFORCED, SETTLE, SFT
+from recipes.bundled.recipe import AVERAGED, CONFIG, ELASTIC, GUIDED, PRETRAIN, REINFORCED, SETTLE, SFT
 from recipes.bundled.results import Entry, entries, page
 from recipes.posttrain import stages
 
@@ -56,6 +56,17 @@ def test_every_stage_of_reinforcement_is_an_entry_of_its_own_weights_between_sft
     assert names[2] == "7-reinforced-1-instructions_100_q8_0"
     assert len(set(names)) == len(names)
     assert not any("/" in name for name in names)
+
+
+def test_the_mean_of_both_ways_of_teaching_is_an_entry(tmp_path: Path) -> None:
+    (tmp_path / RANKED).mkdir()
+    (tmp_path / RANKED / FILE_NAME).write_text(nested_text({"50%": SubConfig.whole(CONFIG)}))
+    leave(tmp_path, SFT.name, 1)
+    assert AVERAGED not in [one.stage for one in entries(tmp_path)]
+    leave(tmp_path, GUIDED.name, 4)
+    found = {one.size: one for one in entries(tmp_path) if one.stage == AVERAGED}
+    assert list(found) == ["100%", "50%"]
+    assert found["100%"].model().norm_f.weight[0].item() == 2.5
 
 
 def test_nested_stages_are_measured_at_every_size_and_the_settled_one_in_four_bits_too(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from mambino.cli.calibration import KlMeasure, read_text
 from mambino.cli.quantize import parse_size
 from mambino.compress.offered import offered_subs
 from mambino.compress.slicing import slice_checkpoint
+from mambino.config import MlpSpec
 from mambino.errors import InputError
 from mambino.export.quantize import mix_plan, shapes_of
 from mambino.export.retype import retyped
@@ -40,7 +41,9 @@ def test_a_mix_is_written_compared_and_shown(mambino: Run, tmp_path: Path) -> No
     assert "1 Q8_0" in out
     assert "compared" in err
     record = json.loads(mambino("info", str(tmp_path / "x.gguf"), "--json")[1])
-    assert {share["type"] for share in record["types"]} == {"F32", "Q4_K", "Q5_0", "Q8_0"}
+    types = {share["type"] for share in record["types"]}
+    assert types >= {"F32", "Q4_K", "Q8_0"}
+    assert types & {"Q5_0", "Q5_1", "Q6_K"}  # some tensors get more bits, in blocks that the offered sizes allow
 
 
 def test_the_sizes_that_a_file_offers_can_be_cut_out_of_what_a_mix_makes_of_it(mambino: Run, tmp_path: Path) -> None:
@@ -49,10 +52,19 @@ def test_the_sizes_that_a_file_offers_can_be_cut_out_of_what_a_mix_makes_of_it(m
     assert code == 0, err
     assert "narrower blocks than m4 has, so that 75%, 50% can be cut out" in err
     written = open_checkpoint(path)
-    assert [slice_checkpoint(written, sub).config for sub in offered_subs(written).values()]
-    # The layer that no size keeps is whole, and keeps the blocks of the mix.
-    assert written.stored["layers.4.mixer.up_proj.weight"].type.name == "Q4_K"
-    assert written.stored["layers.1.mixer.up_proj.weight"].type.name == "IQ4_NL"
+    subs = offered_subs(written).values()
+    assert [slice_checkpoint(written, sub).config for sub in subs]
+    uneven = {
+        place
+        for sub in subs
+        for place, layer in zip(sub.kept, sub.config.layers, strict=True)
+        if isinstance(layer, MlpSpec) and layer.intermediate_size % 256
+    }
+    mlps = [place for place, layer in enumerate(written.config.layers) if isinstance(layer, MlpSpec)]
+    types = {place: written.stored[f"layers.{place}.mixer.down_proj.weight"].type.name for place in mlps}
+    # A layer that no size cuts within a block, or that none keeps, has the blocks of the mix.
+    assert uneven
+    assert types == {place: "IQ4_NL" if place in uneven else "Q4_K" for place in mlps}
 
 
 def test_what_cannot_be_is_refused_before_anything_is_measured(
@@ -62,6 +74,8 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(
         monkeypatch.setattr(f"mambino.cli.quantize.{name}", lambda *_, name=name: pytest.fail(f"{name} was called"))
     source = open_checkpoint(BUNDLED)
     blind = replace(plan_for_mix("q4_k_m", shapes_of(source)), name="blind")
+    narrowed = offered_subs(source)["75%"].config.layers[1]
+    assert isinstance(narrowed, MlpSpec)
     (tmp_path / "blind.json").write_text(blind.to_json())
     (tmp_path / "other.json").write_text(replace(blind, types={"other.weight": TYPES["F16"]}).to_json())
     (tmp_path / "old.json").write_text("{")
@@ -74,7 +88,8 @@ def test_what_cannot_be_is_refused_before_anything_is_measured(
         ([x, "--plan", str(tmp_path / "other.json")], "make a plan for this model"),
         ([x, "--plan", str(tmp_path / "old.json")], "`mambino quantize --save-plan`"),
         ([x, "--plan", str(tmp_path / "blind.json")],
-         "tensor layers.1.mixer.down_proj.weight: the offered size 75% keeps whole blocks of 320 columns, Q4_K has"),
+         "tensor layers.1.mixer.down_proj.weight: the offered size 75% keeps whole blocks of "
+             f"{narrowed.intermediate_size} columns, Q4_K has"),
     ):  # fmt: skip
         code, _, err = mambino("quantize", BUNDLED, *arguments, "--calibrate", str(text))
         assert code == 1, arguments
@@ -194,9 +209,10 @@ def test_a_search_leaves_the_offered_sizes_possible(
     monkeypatch.setattr("mambino.cli.quantize.measured_importance", lambda *_: None)
     monkeypatch.setattr("mambino.cli.quantize.KlMeasure", lambda *_: coarseness)
     path = tmp_path / "x.gguf"
-    code, _, err = mambino("quantize", BUNDLED, str(path), "--size", "2.4MB", "--calibrate", str(text))
+    most = int(0.7 * Path(BUNDLED).stat().st_size)
+    code, _, err = mambino("quantize", BUNDLED, str(path), "--size", f"{most}B", "--calibrate", str(text))
     assert code == 0, err
-    assert 2_000_000 < path.stat().st_size <= 2_400_000
+    assert 0.85 * most < path.stat().st_size <= most
     written = open_checkpoint(path)
     assert [slice_checkpoint(written, sub).config for sub in offered_subs(written).values()]
 

@@ -35,7 +35,7 @@ def test_llama_cpp_applies_our_adapter_as_we_do(llama_cpp: LlamaCpp, tmp_path: P
     factors = {
         row.own: Factors(
             a=(rng.standard_normal((4, row.shape[1])) / np.sqrt(row.shape[1])).astype(np.float32),
-            b=(0.1 * rng.standard_normal((row.shape[0], 4))).astype(np.float32),
+            b=(0.3 * rng.standard_normal((row.shape[0], 4))).astype(np.float32),
             scale=1.5,
         )
         for row in rows(config)
